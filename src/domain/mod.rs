@@ -1,1 +1,11 @@
-//! (being written)
+//! Pure rules: what a consent is, who may change it, and what follows for a provider. No I/O, no clock, no chance.
+
+pub mod chain;
+pub mod consent;
+pub mod contact;
+pub mod fold;
+pub mod ids;
+pub mod plan;
+pub mod precedence;
+pub mod scanner;
+pub mod token;

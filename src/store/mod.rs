@@ -1,1 +1,48 @@
-//! (being written)
+//! The database. The only module that imports sqlx; one file per noun, SQL in `sql/<noun>/<verb>.sql`.
+
+mod address;
+pub(crate) mod db;
+mod error;
+mod history;
+mod migrate;
+mod purpose;
+mod standing;
+mod tenant;
+mod vault;
+
+pub use address::{Address, EVERY_PURPOSE, Suppression};
+pub use db::{Db, Tx};
+pub use error::StoreError;
+pub use history::{Head, Line, NewLine};
+pub use migrate::Migration;
+pub use purpose::Purpose;
+pub use standing::Kept;
+pub use tenant::{NewTenant, Tenant};
+pub use vault::{MasterKey, Sealed, TenantKey, Vault, VaultError};
+
+use std::sync::Arc;
+
+/// A database and the key that opens its secrets.
+#[derive(Clone)]
+pub struct Store {
+    /// The engine.
+    pub db: Db,
+    /// Secrets at rest.
+    pub vault: Arc<Vault>,
+}
+
+impl Store {
+    /// Puts both together.
+    #[must_use]
+    pub fn new(db: Db, vault: Vault) -> Self {
+        Self { db, vault: Arc::new(vault) }
+    }
+
+    /// Begins a write.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        self.db.begin().await
+    }
+}

@@ -1,0 +1,380 @@
+//! Appending to a tenant's history and reading it.
+//!
+//! [`Tx::append`] is the only writer: it takes the tenant's chain head, seals payloads under the persons' keys, links the
+//! lines and folds them into the kept standings, all in the caller's transaction.
+
+use crate::clock::Timestamp;
+use crate::domain::chain::{self, Header};
+use crate::domain::consent::{Actor, Kind};
+use crate::domain::fold::{Event, Standing};
+use crate::domain::ids::{AddressId, MailboxId, PurposeId, StatementId, TenantId};
+use crate::random::{self, Random};
+use crate::store::db::sql;
+use crate::store::standing::Kept;
+use crate::store::{Store, StoreError, Tenant, TenantKey, Tx};
+use std::collections::HashMap;
+use uuid::Uuid;
+
+/// A line to be written.
+#[derive(Debug, Clone)]
+pub struct NewLine {
+    /// The address spoken of.
+    pub address: AddressId,
+    /// Its mailbox.
+    pub mailbox: MailboxId,
+    /// The purpose, or all of them.
+    pub purpose: Option<PurposeId>,
+    /// What is said.
+    pub kind: Kind,
+    /// By whom.
+    pub actor: Actor,
+    /// The number that the fold needs.
+    pub detail: Option<i64>,
+    /// Evidence; encrypted under the person's key.
+    pub payload: serde_json::Value,
+    /// The caller has just created this address, so it has neither key nor standing.
+    pub new_address: bool,
+}
+
+/// A line of the history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Its open columns.
+    pub header: Header,
+    /// Its payload, encrypted.
+    pub sealed_payload: Vec<u8>,
+    /// The keyed digest of its payload.
+    pub payload_mac: chain::Hash,
+    /// Its link of the chain.
+    pub hash: chain::Hash,
+}
+
+impl Line {
+    /// What the fold sees of it.
+    #[must_use]
+    pub const fn event(&self) -> Event {
+        let h = &self.header;
+        Event { seq: h.seq, id: h.id, kind: h.kind, actor: h.actor, at: h.at, detail: h.detail }
+    }
+
+    /// Whether it speaks about that purpose.
+    #[must_use]
+    pub fn concerns(&self, purpose: PurposeId) -> bool {
+        self.header.purpose.is_none_or(|own| own == purpose)
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    seq: i64,
+    id: Uuid,
+    address_id: Uuid,
+    purpose_id: Option<Uuid>,
+    kind: String,
+    actor: String,
+    recorded_at: i64,
+    detail: Option<i64>,
+    payload: Vec<u8>,
+    payload_mac: Vec<u8>,
+    hash: Vec<u8>,
+}
+
+impl Row {
+    fn line(self, tenant: TenantId) -> Result<Line, StoreError> {
+        let corrupt = |column| StoreError::Corrupt { table: "statement", column };
+        Ok(Line {
+            header: Header {
+                tenant,
+                seq: self.seq,
+                id: StatementId(self.id),
+                address: AddressId(self.address_id),
+                purpose: self.purpose_id.map(PurposeId),
+                kind: Kind::parse(&self.kind).ok_or_else(|| corrupt("kind"))?,
+                actor: Actor::parse_word(&self.actor).ok_or_else(|| corrupt("actor"))?,
+                at: self.recorded_at,
+                detail: self.detail,
+            },
+            sealed_payload: self.payload,
+            payload_mac: hash(&self.payload_mac).ok_or_else(|| corrupt("payload_mac"))?,
+            hash: hash(&self.hash).ok_or_else(|| corrupt("hash"))?,
+        })
+    }
+}
+
+fn hash(bytes: &[u8]) -> Option<chain::Hash> {
+    bytes.try_into().ok()
+}
+
+/// The newest line's position and hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// How many lines there are.
+    pub seq: i64,
+    /// The last link.
+    pub hash: chain::Hash,
+}
+
+impl TryFrom<(i64, Vec<u8>)> for Head {
+    type Error = StoreError;
+    fn try_from((seq, bytes): (i64, Vec<u8>)) -> Result<Self, StoreError> {
+        Ok(Self { seq, hash: hash(&bytes).ok_or(StoreError::Corrupt { table: "chain_head", column: "hash" })? })
+    }
+}
+
+impl Tx {
+    /// Takes the head of a tenant's history; nobody else appends until this transaction ends.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn lock_head(&mut self, tenant: TenantId) -> Result<Head, StoreError> {
+        self.q(sql!(split "chain_head/lock")).bind(tenant.0).one::<(i64, Vec<u8>)>().await?.try_into()
+    }
+
+    /// Appends lines in their order and folds them in. Returns the standings they lead to, all purposes.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is kept then.
+    pub async fn append(
+        &mut self,
+        tenant: &Tenant,
+        key: &TenantKey,
+        lines: &[NewLine],
+        now: Timestamp,
+        random: &dyn Random,
+    ) -> Result<Vec<Kept>, StoreError> {
+        if lines.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut head = self.lock_head(tenant.id).await?;
+        let purposes = self.purposes(tenant.id).await?;
+        let mut persons = self.person_keys(tenant.id, key, lines, random).await?;
+        let mut standings = self.standings_before(tenant.id, lines).await?;
+        let mut written = Vec::with_capacity(lines.len());
+        for line in lines {
+            let person = persons.entry(line.address).or_insert_with(|| random::bytes(random));
+            let payload = line.payload.to_string().into_bytes();
+            let payload_mac = chain::payload_mac(person, &payload);
+            let header = Header {
+                tenant: tenant.id,
+                seq: head.seq + 1,
+                id: StatementId(random::uuid(now, random)),
+                address: line.address,
+                purpose: line.purpose,
+                kind: line.kind,
+                actor: line.actor,
+                at: now,
+                detail: line.detail,
+            };
+            head = Head { seq: header.seq, hash: chain::link(&head.hash, &header, &payload_mac) };
+            let sealed_payload = TenantKey::for_person(tenant.id, *person).seal(
+                header.id.0,
+                "payload",
+                &payload,
+                random,
+            )?;
+            let line_written = Line { header, sealed_payload, payload_mac, hash: head.hash };
+            for purpose in purposes.iter().filter(|purpose| line_written.concerns(purpose.id)) {
+                let kept = standings.entry((line.address, purpose.id)).or_insert_with(|| Kept {
+                    address: line.address,
+                    mailbox: line.mailbox,
+                    purpose: purpose.id,
+                    standing: Standing::default(),
+                });
+                kept.standing = kept.standing.after(&line_written.event());
+            }
+            written.push(line_written);
+        }
+        self.write_lines(tenant.id, &written).await?;
+        self.q(sql!("chain_head/set")).bind(tenant.id.0).bind(head.seq).bind(head.hash.to_vec()).exec().await?;
+        let kept: Vec<Kept> = standings.into_values().collect();
+        self.keep(tenant.id, &kept).await?;
+        Ok(kept)
+    }
+
+    async fn write_lines(&mut self, tenant: TenantId, lines: &[Line]) -> Result<(), StoreError> {
+        self.insert_many(sql!("statement/insert"), 12, lines, |row, line| {
+            let h = &line.header;
+            row.bind(tenant.0)?
+                .bind(h.seq)?
+                .bind(h.id.0)?
+                .bind(h.address.0)?
+                .bind(h.purpose.map(|purpose| purpose.0))?
+                .bind(h.kind.word())?
+                .bind(h.actor.as_word())?
+                .bind(h.at)?
+                .bind(h.detail)?
+                .bind(&*line.sealed_payload)?
+                .bind(line.payload_mac.to_vec())?
+                .bind(line.hash.to_vec())?;
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// The keys of the persons spoken of. Persons without one get one; an erased person's lines are sealed under a key
+    /// that is then forgotten.
+    async fn person_keys(
+        &mut self,
+        tenant: TenantId,
+        key: &TenantKey,
+        lines: &[NewLine],
+        random: &dyn Random,
+    ) -> Result<HashMap<AddressId, [u8; 32]>, StoreError> {
+        let mut keys = HashMap::new();
+        let mut fresh = Vec::new();
+        for line in lines {
+            if keys.contains_key(&line.address) {
+                continue;
+            }
+            if line.new_address {
+                let person: [u8; 32] = random::bytes(random);
+                fresh.push((line.address, key.seal(line.address.0, "person", &person, random)?));
+                keys.insert(line.address, person);
+            } else if let Some(person) = self.person_key(tenant, key, line.address).await? {
+                keys.insert(line.address, person);
+            }
+        }
+        self.insert_many(sql!("subject_key/insert"), 3, &fresh, |row, (address, sealed)| {
+            row.bind(tenant.0)?.bind(address.0)?.bind(&**sealed)?;
+            Ok(())
+        })
+        .await?;
+        Ok(keys)
+    }
+
+    async fn person_key(
+        &mut self,
+        tenant: TenantId,
+        key: &TenantKey,
+        address: AddressId,
+    ) -> Result<Option<[u8; 32]>, StoreError> {
+        let sealed: Option<(Vec<u8>,)> =
+            self.q(sql!("subject_key/one")).bind(tenant.0).bind(address.0).opt().await?;
+        open_person(key, address, sealed)
+    }
+
+    async fn standings_before(
+        &mut self,
+        tenant: TenantId,
+        lines: &[NewLine],
+    ) -> Result<HashMap<(AddressId, PurposeId), Kept>, StoreError> {
+        let mut before = HashMap::new();
+        let mut loaded = std::collections::HashSet::new();
+        for line in lines.iter().filter(|line| !line.new_address) {
+            if loaded.insert(line.address) {
+                for kept in self.standings(tenant, line.address).await? {
+                    before.insert((kept.address, kept.purpose), kept);
+                }
+            }
+        }
+        Ok(before)
+    }
+
+    /// Destroys a person's key: what was sealed under it can never be read again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn destroy_person_key(&mut self, tenant: TenantId, address: AddressId) -> Result<(), StoreError> {
+        self.q(sql!("subject_key/destroy")).bind(tenant.0).bind(address.0).exec().await?;
+        Ok(())
+    }
+
+    /// The lines about one address, inside this transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn lines_of(&mut self, tenant: TenantId, address: AddressId) -> Result<Vec<Line>, StoreError> {
+        let rows: Vec<Row> = self.q(sql!("statement/of_address")).bind(tenant.0).bind(address.0).all().await?;
+        rows.into_iter().map(|row| row.line(tenant)).collect()
+    }
+}
+
+fn open_person(
+    key: &TenantKey,
+    address: AddressId,
+    sealed: Option<(Vec<u8>,)>,
+) -> Result<Option<[u8; 32]>, StoreError> {
+    let Some((sealed,)) = sealed else { return Ok(None) };
+    let plain = key.open(address.0, "person", &sealed)?;
+    let corrupt = StoreError::Corrupt { table: "subject_key", column: "sealed" };
+    plain.as_slice().try_into().map(Some).map_err(|_| corrupt)
+}
+
+impl Store {
+    /// The newest position of a tenant's history.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn head(&self, tenant: TenantId) -> Result<Head, StoreError> {
+        self.db.q(sql!("chain_head/read")).bind(tenant.0).one::<(i64, Vec<u8>)>().await?.try_into()
+    }
+
+    /// The lines after a position, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn lines_after(&self, tenant: TenantId, seq: i64, limit: i64) -> Result<Vec<Line>, StoreError> {
+        let rows: Vec<Row> =
+            self.db.q(sql!("statement/page")).bind(tenant.0).bind(seq).bind(limit).all().await?;
+        rows.into_iter().map(|row| row.line(tenant)).collect()
+    }
+
+    /// The lines about one address, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn lines_of(&self, tenant: TenantId, address: AddressId) -> Result<Vec<Line>, StoreError> {
+        let rows: Vec<Row> = self.db.q(sql!("statement/of_address")).bind(tenant.0).bind(address.0).all().await?;
+        rows.into_iter().map(|row| row.line(tenant)).collect()
+    }
+
+    /// The key of a person's payloads; `None` after the erasure.
+    ///
+    /// # Errors
+    /// [`StoreError::Vault`] when the stored key was tampered with.
+    pub async fn person_key(
+        &self,
+        tenant: TenantId,
+        key: &TenantKey,
+        address: AddressId,
+    ) -> Result<Option<[u8; 32]>, StoreError> {
+        let sealed: Option<(Vec<u8>,)> =
+            self.db.q(sql!("subject_key/one")).bind(tenant.0).bind(address.0).opt().await?;
+        open_person(key, address, sealed)
+    }
+
+    /// Reads a line's payload with the person's key and checks it against the line's digest.
+    ///
+    /// # Errors
+    /// [`StoreError::Vault`] when it was changed.
+    pub fn payload(&self, line: &Line, person: &[u8; 32]) -> Result<serde_json::Value, StoreError> {
+        let plain =
+            TenantKey::for_person(line.header.tenant, *person).open(line.header.id.0, "payload", &line.sealed_payload)?;
+        if chain::payload_mac(person, &plain) != line.payload_mac {
+            return Err(StoreError::Corrupt { table: "statement", column: "payload_mac" });
+        }
+        serde_json::from_slice(&plain).map_err(|_| StoreError::Corrupt { table: "statement", column: "payload" })
+    }
+
+    /// Addresses that lines without a purpose speak of, a page after `after`; for folding a new purpose.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn addresses_with_common_lines(
+        &self,
+        tenant: TenantId,
+        after: AddressId,
+        limit: i64,
+    ) -> Result<Vec<(AddressId, MailboxId)>, StoreError> {
+        let rows: Vec<(Uuid, Uuid)> = self
+            .db
+            .q(sql!("statement/addresses_with_common_lines"))
+            .bind(tenant.0)
+            .bind(after.0)
+            .bind(limit)
+            .all()
+            .await?;
+        Ok(rows.into_iter().map(|(address, mailbox)| (AddressId(address), MailboxId(mailbox))).collect())
+    }
+}

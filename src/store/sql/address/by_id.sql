@@ -1,0 +1,1 @@
+SELECT id, mailbox_id, exact, role FROM address WHERE tenant_id = $1 AND id = $2

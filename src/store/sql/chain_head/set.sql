@@ -1,0 +1,1 @@
+UPDATE chain_head SET seq = $2, hash = $3 WHERE tenant_id = $1

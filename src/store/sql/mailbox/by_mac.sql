@@ -1,0 +1,1 @@
+SELECT id FROM mailbox WHERE tenant_id = $1 AND mac = $2

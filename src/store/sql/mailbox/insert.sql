@@ -1,0 +1,1 @@
+INSERT INTO mailbox (tenant_id, id, mac) VALUES /*rows*/

@@ -1,0 +1,2 @@
+-- scope: host, the schema belongs to the whole database
+SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'

@@ -1,0 +1,1 @@
+DELETE FROM standing WHERE tenant_id = $1

@@ -1,0 +1,1 @@
+DELETE FROM subject_key WHERE tenant_id = $1 AND address_id = $2

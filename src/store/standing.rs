@@ -1,0 +1,152 @@
+//! The kept fold of the history.
+
+use crate::domain::consent::{Actor, State};
+use crate::domain::fold::{Basis, Flags, Negative, Standing};
+use crate::domain::ids::{AddressId, MailboxId, PurposeId, StatementId, TenantId};
+use crate::store::db::sql;
+use crate::store::{Store, StoreError, Tx};
+use uuid::Uuid;
+
+/// Where an address stands for one purpose, with the keys it is kept under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The address.
+    pub address: AddressId,
+    /// Its mailbox.
+    pub mailbox: MailboxId,
+    /// The purpose.
+    pub purpose: PurposeId,
+    /// Where it stands.
+    pub standing: Standing,
+}
+
+#[derive(sqlx::FromRow)]
+pub(crate) struct Row {
+    address_id: Uuid,
+    purpose_id: Uuid,
+    mailbox_id: Uuid,
+    state: String,
+    seq: i64,
+    since: i64,
+    basis_seq: Option<i64>,
+    basis_id: Option<Uuid>,
+    basis_at: Option<i64>,
+    valid_until: Option<i64>,
+    negative_seq: Option<i64>,
+    negative_actor: Option<String>,
+    asked_at: Option<i64>,
+    asked_since: Option<i64>,
+    asks: i64,
+    flags: i64,
+}
+
+impl TryFrom<Row> for Kept {
+    type Error = StoreError;
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let corrupt = |column| StoreError::Corrupt { table: "standing", column };
+        let basis = match (row.basis_seq, row.basis_id, row.basis_at) {
+            (Some(seq), Some(id), Some(at)) => {
+                Some(Basis { seq, id: StatementId(id), at, valid_until: row.valid_until })
+            }
+            _ => None,
+        };
+        let negative = match (row.negative_seq, row.negative_actor) {
+            (Some(seq), Some(word)) => {
+                Some(Negative { seq, actor: Actor::parse_word(&word).ok_or_else(|| corrupt("negative_actor"))? })
+            }
+            _ => None,
+        };
+        Ok(Self {
+            address: AddressId(row.address_id),
+            mailbox: MailboxId(row.mailbox_id),
+            purpose: PurposeId(row.purpose_id),
+            standing: Standing {
+                state: State::parse_word(&row.state).ok_or_else(|| corrupt("state"))?,
+                basis,
+                negative,
+                asked_at: row.asked_at,
+                asks: row.asks,
+                asked_since: row.asked_since,
+                flags: Flags::from_bits(row.flags),
+                seq: row.seq,
+                since: row.since,
+            },
+        })
+    }
+}
+
+impl Store {
+    /// Where an address stands, one entry a purpose.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn standings(&self, tenant: TenantId, address: AddressId) -> Result<Vec<Kept>, StoreError> {
+        let rows = self.db.q(sql!("standing/of_address")).bind(tenant.0).bind(address.0).all::<Row>().await?;
+        rows.into_iter().map(Kept::try_from).collect()
+    }
+
+    /// How many addresses are in which state.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn state_counts(&self, tenant: TenantId, purpose: PurposeId) -> Result<Vec<(State, i64)>, StoreError> {
+        let rows: Vec<(String, i64)> =
+            self.db.q(sql!("standing/counts")).bind(tenant.0).bind(purpose.0).all().await?;
+        rows.into_iter()
+            .map(|(word, count)| {
+                let state = State::parse_word(&word);
+                Ok((state.ok_or(StoreError::Corrupt { table: "standing", column: "state" })?, count))
+            })
+            .collect()
+    }
+}
+
+impl Tx {
+    /// As [`Store::standings`], inside this transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn standings(&mut self, tenant: TenantId, address: AddressId) -> Result<Vec<Kept>, StoreError> {
+        let rows = self.q(sql!("standing/of_address")).bind(tenant.0).bind(address.0).all::<Row>().await?;
+        rows.into_iter().map(Kept::try_from).collect()
+    }
+
+    /// Keeps new standings.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) async fn keep(&mut self, tenant: TenantId, kept: &[Kept]) -> Result<(), StoreError> {
+        self.insert_many(sql!("standing/upsert"), 17, kept, |row, kept| {
+            let s = &kept.standing;
+            row.bind(tenant.0)?
+                .bind(kept.address.0)?
+                .bind(kept.purpose.0)?
+                .bind(kept.mailbox.0)?
+                .bind(s.state.as_word())?
+                .bind(s.seq)?
+                .bind(s.since)?
+                .bind(s.basis.map(|basis| basis.seq))?
+                .bind(s.basis.map(|basis| basis.id.0))?
+                .bind(s.basis.map(|basis| basis.at))?
+                .bind(s.basis.and_then(|basis| basis.valid_until))?
+                .bind(s.negative.map(|negative| negative.seq))?
+                .bind(s.negative.map(|negative| negative.actor.as_word()))?
+                .bind(s.asked_at)?
+                .bind(s.asked_since)?
+                .bind(s.asks)?
+                .bind(s.flags.bits())?;
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Drops all kept standings of a tenant, before they are folded anew.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) async fn clear_standings(&mut self, tenant: TenantId) -> Result<(), StoreError> {
+        self.q(sql!("standing/clear")).bind(tenant.0).exec().await?;
+        Ok(())
+    }
+}
