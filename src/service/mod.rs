@@ -1,1 +1,123 @@
-//! (being written)
+//! Use cases, one a file. Console, API, pages, workers and the command line all call these.
+
+pub mod consent;
+pub mod purpose;
+pub mod tenant;
+pub mod verify;
+
+use crate::clock::{Clock, HOUR, MINUTE, SECOND, Timestamp};
+use crate::domain::fold::Denied;
+use crate::random::Random;
+use crate::store::{Store, StoreError};
+use consentd_provider::{Descriptor, Gateway, ProviderError, Quota, RateHeaders, SettingsError};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Figures that rules depend on.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// How long an unanswered request may still be applied: the client's time-out and a margin.
+    pub settle: Timestamp,
+    /// After how long a withdrawal that is not in effect is an alarm.
+    pub withdrawal_alert: Timestamp,
+    /// How long a request for consent can be accepted.
+    pub consent_link: Timestamp,
+    /// How long a daemon owns a provider account without renewing.
+    pub lease: Timestamp,
+    /// How often what a provider holds is walked, at the least.
+    pub walk_every: Timestamp,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            settle: 15 * MINUTE + 30 * SECOND,
+            withdrawal_alert: HOUR,
+            consent_link: 30 * 24 * HOUR,
+            lease: 30 * SECOND,
+            walk_every: 24 * HOUR,
+        }
+    }
+}
+
+/// Hands out the way to a provider's account.
+pub trait Gateways: Send + Sync {
+    /// A gateway to `base_url` that shares the account's quotas with all others of the same account.
+    ///
+    /// # Errors
+    /// A sentence for the operator when the URL cannot be used.
+    fn open(
+        &self,
+        account: Uuid,
+        base_url: &str,
+        quotas: &[Quota],
+        rate_headers: Option<RateHeaders>,
+    ) -> Result<Arc<dyn Gateway>, String>;
+}
+
+/// Everything that a use case needs.
+#[derive(Clone)]
+pub struct Core {
+    /// The database.
+    pub store: Store,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub random: Arc<dyn Random>,
+    /// The ways out.
+    pub gateways: Arc<dyn Gateways>,
+    /// The providers there are.
+    pub providers: &'static [&'static Descriptor],
+    /// The figures.
+    pub rules: Rules,
+    /// Where people and providers reach this daemon, without a slash at the end.
+    pub public_url: Arc<str>,
+}
+
+/// Why a use case was not carried out. Nothing was changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The provider.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// The account's settings.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The rules of consent.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// There is no such thing; names what was looked for.
+    #[error("there is no {0}")]
+    NotFound(&'static str),
+    /// An input that cannot be used; a sentence that says what to do.
+    #[error("{0}")]
+    Invalid(String),
+    /// Not possible in the present state; a sentence that says what to do.
+    #[error("{0}")]
+    Conflict(String),
+}
+
+impl Core {
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A new id.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        crate::random::uuid(self.now(), &*self.random)
+    }
+
+    /// The descriptor of a provider.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`].
+    pub fn descriptor(&self, provider: &str) -> Result<&'static Descriptor, ServiceError> {
+        self.providers.iter().copied().find(|known| known.id == provider).ok_or(ServiceError::NotFound("such provider"))
+    }
+}

@@ -109,6 +109,24 @@ impl Store {
 }
 
 impl Tx {
+    /// The addresses of a mailbox, inside this transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn addresses_of(&mut self, tenant: TenantId, mailbox: MailboxId) -> Result<Vec<Address>, StoreError> {
+        let rows: Vec<Row> = self.q(sql!("address/of_mailbox")).bind(tenant.0).bind(mailbox.0).all().await?;
+        rows.into_iter().map(Address::try_from).collect()
+    }
+
+    /// The mailbox of an address.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when there is no such address.
+    pub async fn mailbox_of(&mut self, tenant: TenantId, address: AddressId) -> Result<MailboxId, StoreError> {
+        let row: Row = self.q(sql!("address/by_id")).bind(tenant.0).bind(address.0).one().await?;
+        Ok(MailboxId(row.mailbox_id))
+    }
+
     /// Which of these keyed digests are mailboxes of the tenant.
     ///
     /// # Errors

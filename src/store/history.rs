@@ -288,6 +288,35 @@ impl Tx {
         let rows: Vec<Row> = self.q(sql!("statement/of_address")).bind(tenant.0).bind(address.0).all().await?;
         rows.into_iter().map(|row| row.line(tenant)).collect()
     }
+
+    /// The lines after a position, inside this transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn lines_after(&mut self, tenant: TenantId, seq: i64, limit: i64) -> Result<Vec<Line>, StoreError> {
+        let rows: Vec<Row> = self.q(sql!("statement/page")).bind(tenant.0).bind(seq).bind(limit).all().await?;
+        rows.into_iter().map(|row| row.line(tenant)).collect()
+    }
+
+    /// Addresses that lines without a purpose speak of, a page after `after`; for folding a new purpose.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn addresses_with_common_lines(
+        &mut self,
+        tenant: TenantId,
+        after: AddressId,
+        limit: i64,
+    ) -> Result<Vec<(AddressId, MailboxId)>, StoreError> {
+        let rows: Vec<(Uuid, Uuid)> = self
+            .q(sql!("statement/addresses_with_common_lines"))
+            .bind(tenant.0)
+            .bind(after.0)
+            .bind(limit)
+            .all()
+            .await?;
+        Ok(rows.into_iter().map(|(address, mailbox)| (AddressId(address), MailboxId(mailbox))).collect())
+    }
 }
 
 fn open_person(
@@ -355,26 +384,5 @@ impl Store {
             return Err(StoreError::Corrupt { table: "statement", column: "payload_mac" });
         }
         serde_json::from_slice(&plain).map_err(|_| StoreError::Corrupt { table: "statement", column: "payload" })
-    }
-
-    /// Addresses that lines without a purpose speak of, a page after `after`; for folding a new purpose.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn addresses_with_common_lines(
-        &self,
-        tenant: TenantId,
-        after: AddressId,
-        limit: i64,
-    ) -> Result<Vec<(AddressId, MailboxId)>, StoreError> {
-        let rows: Vec<(Uuid, Uuid)> = self
-            .db
-            .q(sql!("statement/addresses_with_common_lines"))
-            .bind(tenant.0)
-            .bind(after.0)
-            .bind(limit)
-            .all()
-            .await?;
-        Ok(rows.into_iter().map(|(address, mailbox)| (AddressId(address), MailboxId(mailbox))).collect())
     }
 }

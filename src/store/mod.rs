@@ -1,24 +1,30 @@
 //! The database. The only module that imports sqlx; one file per noun, SQL in `sql/<noun>/<verb>.sql`.
 
 mod address;
+mod connection;
 pub(crate) mod db;
 mod error;
 mod history;
+mod incident;
 mod migrate;
 mod purpose;
 mod standing;
 mod tenant;
 mod vault;
+mod withdrawal;
 
 pub use address::{Address, EVERY_PURPOSE, Suppression};
+pub use connection::{Connection, ConnectionState, DueBell};
 pub use db::{Db, Tx};
 pub use error::StoreError;
 pub use history::{Head, Line, NewLine};
+pub use incident::Incident;
 pub use migrate::Migration;
 pub use purpose::Purpose;
 pub use standing::Kept;
 pub use tenant::{NewTenant, Tenant};
 pub use vault::{MasterKey, Sealed, TenantKey, Vault, VaultError};
+pub use withdrawal::{NewWithdrawal, scope_word};
 
 use std::sync::Arc;
 
