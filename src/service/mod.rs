@@ -1,7 +1,9 @@
 //! Use cases, one a file. Console, API, pages, workers and the command line all call these.
 
+pub mod connection;
 pub mod consent;
 pub mod purpose;
+pub mod schedule;
 pub mod tenant;
 pub mod verify;
 

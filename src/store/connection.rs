@@ -164,7 +164,7 @@ impl TryFrom<Row> for Connection {
 }
 
 fn json(map: &BTreeMap<String, String>) -> String {
-    serde_json::Value::from_iter(map.iter().map(|(key, value)| (key.clone(), value.clone()))).to_string()
+    map.iter().map(|(key, value)| (key.clone(), value.clone())).collect::<serde_json::Value>().to_string()
 }
 
 /// A connection whose bell is due.
@@ -364,18 +364,19 @@ impl Tx {
         Ok(())
     }
 
-    /// Sets when a bell rings next.
+    /// Sets when a bell rings next, if nobody else has since it was read. True for the one who did.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn set_next_bell(
+    pub async fn advance_bell(
         &mut self,
         tenant: TenantId,
         connection: ConnectionId,
+        was: Timestamp,
         next_at: Option<Timestamp>,
-    ) -> Result<(), StoreError> {
-        self.q(sql!("connection/set_next")).bind(tenant.0).bind(connection.0).bind(next_at).exec().await?;
-        Ok(())
+    ) -> Result<bool, StoreError> {
+        let query = self.q(sql!("connection/advance")).bind(tenant.0).bind(connection.0).bind(was).bind(next_at);
+        Ok(query.exec().await? > 0)
     }
 
     /// Takes or keeps the exclusive right to talk to a connection's account. False when another daemon has it.

@@ -1,0 +1,141 @@
+//! A world for a test: a real database of either engine, a simulated clock, seeded chance, emulated providers.
+
+mod engine;
+
+pub use engine::Engine;
+pub(crate) use engine::on_both_engines;
+
+use consentd::clock::{Clock, SimulatedClock, Timestamp};
+use consentd::domain::consent::Language;
+use consentd::random::SeededRandom;
+use consentd::service::{Core, Gateways, Rules};
+use consentd::store::{Address, MasterKey, NewTenant, Store, Tenant, TenantKey, Vault};
+use consentd_provider::emulator::{EmulatedGateway, EmulatedProvider, Emulator};
+use consentd_provider::{EmailAddress, Gateway, Quota, RateHeaders};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+/// 2026-11-03 09:00:00 UTC, when every world begins.
+pub const START: Timestamp = 1_793_696_400_000_000;
+
+/// The emulated providers of a world, by the host of their base URL.
+#[derive(Default)]
+pub struct Providers(Mutex<HashMap<String, Arc<Mutex<EmulatedProvider>>>>);
+
+/// Opens emulated providers instead of the network.
+struct Emulated {
+    providers: Arc<Providers>,
+    clock: Arc<SimulatedClock>,
+}
+
+impl Gateways for Emulated {
+    fn open(
+        &self,
+        _: uuid::Uuid,
+        base_url: &str,
+        _: &[Quota],
+        _: Option<RateHeaders>,
+    ) -> Result<Arc<dyn Gateway>, String> {
+        let rest = base_url.trim_start_matches("http://");
+        let (host, path) = rest.split_once('/').map_or((rest, String::new()), |(host, path)| (host, format!("/{path}")));
+        let providers = self.providers.0.lock().unwrap();
+        let provider = providers.get(host).ok_or_else(|| format!("no emulated provider at {host}"))?;
+        let clock = self.clock.clone();
+        Ok(Arc::new(EmulatedGateway::new(provider.clone(), path.trim_end_matches('/'), Arc::new(move || clock.now()))))
+    }
+}
+
+/// Everything a test touches.
+pub struct World {
+    /// The program under test.
+    pub core: Core,
+    /// Its clock.
+    pub clock: Arc<SimulatedClock>,
+    /// Its providers.
+    pub providers: Arc<Providers>,
+    engine: engine::Database,
+}
+
+impl World {
+    /// An empty, migrated database of that engine.
+    pub async fn new(engine: Engine) -> Self {
+        let database = engine::Database::create(engine).await;
+        let db = consentd::store::Db::open(&database.url, 4).await.expect("the database opens");
+        db.migrate().await.expect("the schema is current");
+        let clock = Arc::new(SimulatedClock::at(START));
+        let random = Arc::new(SeededRandom::new(7));
+        let providers = Arc::new(Providers::default());
+        let core = Core {
+            store: Store::new(db, Vault::new(MasterKey::generate(&*random), vec![])),
+            clock: clock.clone(),
+            random,
+            gateways: Arc::new(Emulated { providers: providers.clone(), clock: clock.clone() }),
+            providers: consentd::registry::providers(),
+            rules: Rules::default(),
+            public_url: "https://consent.example.org".into(),
+        };
+        Self { core, clock, providers, engine: database }
+    }
+
+    /// Puts an emulated provider at `http://<host>`.
+    pub fn provider(&self, host: &str, emulator: Box<dyn Emulator>) -> Arc<Mutex<EmulatedProvider>> {
+        let provider = Arc::new(Mutex::new(EmulatedProvider::new(emulator)));
+        self.providers.0.lock().unwrap().insert(host.to_owned(), provider.clone());
+        provider
+    }
+
+    /// A tenant with that short name.
+    pub async fn tenant(&self, slug: &str) -> (Tenant, TenantKey) {
+        let new = NewTenant {
+            slug: slug.into(),
+            legal_name: format!("{slug} GmbH"),
+            postal_address: "Hafenstraße 1, 20457 Hamburg".into(),
+            contact: "datenschutz@example.org".into(),
+            privacy_url: "https://example.org/datenschutz".into(),
+            locale: Language::De,
+            time_zone: "Europe/Berlin".into(),
+        };
+        self.core.create_tenant(&new).await.expect("the tenant is created");
+        self.core.tenant(slug).await.expect("the tenant is there")
+    }
+
+    /// An address that the tenant's records hold, as an import would leave it.
+    pub async fn address(&self, tenant: &Tenant, key: &TenantKey, email: &str) -> Address {
+        use consentd::domain::consent::{Actor, Kind};
+        use consentd::domain::ids::{AddressId, MailboxId};
+        use consentd::store::NewLine;
+        let email = EmailAddress::parse(email).expect("a valid address");
+        let mac = key.address_mac(&email.folded());
+        let mut tx = self.core.store.begin().await.expect("a transaction");
+        let known = tx.mailboxes_by_mac(tenant.id, &[mac]).await.expect("mailboxes");
+        let mailbox = match known.get(&mac) {
+            Some(mailbox) => *mailbox,
+            None => {
+                let mailbox = MailboxId(self.core.id());
+                tx.insert_mailboxes(tenant.id, &[(mailbox, mac)]).await.expect("a mailbox");
+                mailbox
+            }
+        };
+        let address = Address { id: AddressId(self.core.id()), mailbox, email, role: false };
+        tx.insert_addresses(tenant.id, std::slice::from_ref(&address), self.core.now()).await.expect("an address");
+        let line = NewLine {
+            address: address.id,
+            mailbox,
+            purpose: None,
+            kind: Kind::Imported,
+            actor: Actor::Operator,
+            detail: None,
+            payload: serde_json::json!({ "address": address.email.as_str() }),
+            new_address: true,
+        };
+        tx.append(tenant, key, &[line], self.core.now(), &*self.core.random).await.expect("a line");
+        tx.commit().await.expect("a commit");
+        address
+    }
+
+    /// Ends the world and its database.
+    pub async fn end(self) {
+        self.core.store.db.close().await;
+        self.engine.drop().await;
+    }
+}
