@@ -286,6 +286,8 @@ CREATE TABLE run (
     error         TEXT COLLATE "C" NOT NULL,
     cursor        BYTEA,
     requested_at  BIGINT NOT NULL,
+    tries         BIGINT NOT NULL,
+    resume_at     BIGINT NOT NULL,
     planned_at    BIGINT,
     finished_at   BIGINT
 );
@@ -383,6 +385,29 @@ CREATE TABLE event (
     PRIMARY KEY (connection_id, fingerprint)
 );
 CREATE INDEX event_by_inbox ON event (connection_id, inbox_id);
+
+-- Bulk jobs that a provider still works on.
+CREATE TABLE job (
+    tenant_id     UUID NOT NULL,
+    connection_id UUID NOT NULL,
+    run_id        UUID NOT NULL,
+    name          TEXT COLLATE "C" NOT NULL,
+    state         TEXT COLLATE "C" NOT NULL,
+    polls         BIGINT NOT NULL,
+    next_at       BIGINT NOT NULL,
+    started_at    BIGINT NOT NULL,
+    PRIMARY KEY (connection_id, name)
+);
+CREATE INDEX job_open ON job (connection_id, state, next_at);
+
+-- Mailboxes whose consent was raised since the last plan, so that a plan costs the change and not the base.
+CREATE TABLE dirty (
+    tenant_id     UUID NOT NULL,
+    connection_id UUID NOT NULL,
+    mailbox_id    UUID NOT NULL,
+    since         BIGINT NOT NULL,
+    PRIMARY KEY (connection_id, mailbox_id)
+);
 
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -286,6 +286,8 @@ CREATE TABLE run (
     error         TEXT NOT NULL,
     cursor        BLOB,
     requested_at  INTEGER NOT NULL,
+    tries         INTEGER NOT NULL,
+    resume_at     INTEGER NOT NULL,
     planned_at    INTEGER,
     finished_at   INTEGER
 ) STRICT;
@@ -383,6 +385,29 @@ CREATE TABLE event (
     PRIMARY KEY (connection_id, fingerprint)
 ) STRICT;
 CREATE INDEX event_by_inbox ON event (connection_id, inbox_id);
+
+-- Bulk jobs that a provider still works on.
+CREATE TABLE job (
+    tenant_id     BLOB NOT NULL,
+    connection_id BLOB NOT NULL,
+    run_id        BLOB NOT NULL,
+    name          TEXT NOT NULL,
+    state         TEXT NOT NULL,
+    polls         INTEGER NOT NULL,
+    next_at       INTEGER NOT NULL,
+    started_at    INTEGER NOT NULL,
+    PRIMARY KEY (connection_id, name)
+) STRICT;
+CREATE INDEX job_open ON job (connection_id, state, next_at);
+
+-- Mailboxes whose consent was raised since the last plan, so that a plan costs the change and not the base.
+CREATE TABLE dirty (
+    tenant_id     BLOB NOT NULL,
+    connection_id BLOB NOT NULL,
+    mailbox_id    BLOB NOT NULL,
+    since         INTEGER NOT NULL,
+    PRIMARY KEY (connection_id, mailbox_id)
+) STRICT;
 
 CREATE TRIGGER statement_no_update BEFORE UPDATE ON statement
 BEGIN
