@@ -317,7 +317,8 @@ CREATE TABLE run_skip (
     PRIMARY KEY (run_id, reason)
 );
 
--- What a walk saw at the provider. Strangers of the account appear as a keyed digest only.
+-- What a walk saw at the provider. Strangers of the account appear as a keyed digest; the address of one who is on the
+-- managed list is kept sealed, since it may have to be taken off.
 CREATE TABLE remote_contact (
     tenant_id     UUID NOT NULL,
     connection_id UUID NOT NULL,
@@ -326,6 +327,7 @@ CREATE TABLE remote_contact (
     mac           BYTEA,
     on_list       BOOLEAN,
     unsubscribed  BOOLEAN,
+    sealed_email  BYTEA,
     blocked       BOOLEAN,
     PRIMARY KEY (connection_id, remote_id)
 );

@@ -168,7 +168,7 @@ impl Core {
     /// [`ServiceError::Store`] when the credentials cannot be opened, [`ServiceError::Invalid`] for an unusable URL.
     pub fn open(&self, connection: &Connection, key: &TenantKey) -> Result<Account, ServiceError> {
         let descriptor = self.descriptor(&connection.provider)?;
-        let settings = self.settings(connection, key)?;
+        let settings = Self::settings(connection, key)?;
         let quotas = (descriptor.quotas)(&settings);
         let gateway = self
             .gateways
@@ -178,12 +178,12 @@ impl Core {
         Ok(Account { descriptor, provider, gateway, audience: AudienceRef { list: connection.list.clone() } })
     }
 
-    fn settings(&self, connection: &Connection, key: &TenantKey) -> Result<AccountSettings, ServiceError> {
+    fn settings(connection: &Connection, key: &TenantKey) -> Result<AccountSettings, ServiceError> {
         let plain = key
             .open(connection.id.0, "credentials", &connection.sealed_credentials)
             .map_err(crate::store::StoreError::from)?;
         let credentials: BTreeMap<String, String> = from_json(&plain, "sealed_credentials")?;
-        let hooks = self.hook_secrets(connection, key)?;
+        let hooks = Self::hook_secrets(connection, key)?;
         Ok(AccountSettings {
             credentials: credentials.into_iter().map(|(name, secret)| (name, SecretString::from(secret))).collect(),
             hook_secrets: hooks.credentials.into_iter().map(SecretString::from).collect(),
@@ -196,11 +196,11 @@ impl Core {
     /// # Errors
     /// As [`Core::open`].
     pub fn adapter(&self, connection: &Connection, key: &TenantKey) -> Result<Box<dyn Provider>, ServiceError> {
-        Ok((self.descriptor(&connection.provider)?.open)(&self.settings(connection, key)?)?)
+        Ok((self.descriptor(&connection.provider)?.open)(&Self::settings(connection, key)?)?)
     }
 
     /// The secrets of a connection's webhooks.
-    pub(crate) fn hook_secrets(&self, connection: &Connection, key: &TenantKey) -> Result<HookSecrets, ServiceError> {
+    pub(crate) fn hook_secrets(connection: &Connection, key: &TenantKey) -> Result<HookSecrets, ServiceError> {
         let plain =
             key.open(connection.id.0, "hooks", &connection.sealed_hooks).map_err(crate::store::StoreError::from)?;
         from_json(&plain, "sealed_hooks")
@@ -211,13 +211,12 @@ impl Core {
     /// # Errors
     /// As [`Core::open`].
     pub fn path_secret_matches(
-        &self,
         connection: &Connection,
         key: &TenantKey,
         shown: &str,
     ) -> Result<bool, ServiceError> {
         let valid: Vec<SecretString> =
-            self.hook_secrets(connection, key)?.paths.into_iter().map(SecretString::from).collect();
+            Self::hook_secrets(connection, key)?.paths.into_iter().map(SecretString::from).collect();
         Ok(consentd_provider::credential_matches(shown.as_bytes(), &valid))
     }
 
@@ -226,7 +225,7 @@ impl Core {
     /// # Errors
     /// As [`Core::open`].
     pub fn hook_spec(&self, connection: &Connection, key: &TenantKey) -> Result<HookSpec, ServiceError> {
-        let secrets = self.hook_secrets(connection, key)?;
+        let secrets = Self::hook_secrets(connection, key)?;
         let (Some(path), Some(credential)) = (secrets.paths.first(), secrets.credentials.first()) else {
             return Err(ServiceError::Conflict("the connection has no webhook secret; rotate its webhook secrets".into()));
         };
@@ -264,7 +263,7 @@ impl Core {
     /// # Errors
     /// [`ServiceError::Store`].
     pub async fn rotate_hooks(&self, connection: &Connection, key: &TenantKey) -> Result<Connection, ServiceError> {
-        let mut secrets = self.hook_secrets(connection, key)?;
+        let mut secrets = Self::hook_secrets(connection, key)?;
         secrets.rotate(&*self.random);
         let mut changed = connection.clone();
         changed.sealed_hooks = key

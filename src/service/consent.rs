@@ -38,7 +38,7 @@ const fn consequences(kind: Kind) -> Consequences {
         Kind::Complained => (true, Some("complaint"), true),
         Kind::Erased => (true, Some("erased"), true),
         Kind::SuppressionMatched | Kind::HardBounced => (true, None, true),
-        Kind::BounceCleared | Kind::ProviderDeleted | Kind::ProviderResubscribed | Kind::InEffect => (true, None, false),
+        Kind::BounceCleared => (true, None, false),
         Kind::Lapsed => (false, None, true),
         _ => (false, None, false),
     };
@@ -100,6 +100,10 @@ impl Core {
         }
         if let (Act::Recipient(RecipientAct::Accept(_)), Some(purpose)) = (&saying.act, saying.purpose) {
             tx.lift_suppression(tenant.id, &mac, purpose).await?;
+        }
+        let raised = matches!(kind, Kind::Accepted | Kind::ProofImported | Kind::BounceCleared);
+        for purpose in purposes.iter().filter(|purpose| raised && saying.purpose.is_none_or(|own| own == purpose.id)) {
+            tx.mark_dirty(tenant.id, saying.address.mailbox, purpose.id, now).await?;
         }
         if follows.withdraw {
             let seq = kept.iter().map(|kept| kept.standing.seq).max().unwrap_or(0);

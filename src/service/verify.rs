@@ -73,13 +73,12 @@ impl Core {
                 link = line.hash;
                 found.lines += 1;
                 let address = line.header.address;
-                let person = match persons.get(&address) {
-                    Some(person) => *person,
-                    None => {
-                        let person = self.store.person_key(tenant.id, key, address).await?;
-                        persons.insert(address, person);
-                        person
-                    }
+                let person = if let Some(person) = persons.get(&address) {
+                    *person
+                } else {
+                    let person = self.store.person_key(tenant.id, key, address).await?;
+                    persons.insert(address, person);
+                    person
                 };
                 match person.map(|person| self.store.payload(&line, &person)) {
                     None => found.erased += 1,
@@ -143,13 +142,12 @@ impl Core {
             seq = last.header.seq;
             for line in &page {
                 let address = line.header.address;
-                let mailbox = match mailboxes.get(&address) {
-                    Some(mailbox) => *mailbox,
-                    None => {
-                        let found = tx.mailbox_of(tenant.id, address).await?;
-                        mailboxes.insert(address, found);
-                        found
-                    }
+                let mailbox = if let Some(mailbox) = mailboxes.get(&address) {
+                    *mailbox
+                } else {
+                    let found = tx.mailbox_of(tenant.id, address).await?;
+                    mailboxes.insert(address, found);
+                    found
                 };
                 for purpose in purposes.iter().filter(|purpose| line.concerns(purpose.id)) {
                     let kept = folded.entry((address, purpose.id)).or_insert_with(|| Kept {

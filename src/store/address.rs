@@ -136,7 +136,7 @@ impl Tx {
         tenant: TenantId,
         macs: &[[u8; 32]],
     ) -> Result<HashMap<[u8; 32], MailboxId>, StoreError> {
-        let list = hex_list(macs);
+        let list = hex_list(macs.iter().map(<[u8; 32]>::as_slice));
         let rows: Vec<(Uuid, Vec<u8>)> =
             self.q(sql!(split "mailbox/macs")).bind(tenant.0).bind(list).all().await?;
         Ok(rows
@@ -235,17 +235,16 @@ impl Tx {
     }
 }
 
-/// Keyed digests as a JSON array of hexadecimal text, which both engines can take apart.
-pub(crate) fn hex_list(macs: &[[u8; 32]]) -> String {
-    use std::fmt::Write;
-    let mut text = String::with_capacity(macs.len() * 68 + 2);
-    text.push('[');
-    for (index, mac) in macs.iter().enumerate() {
+/// Byte strings as a JSON array of hexadecimal text, which both engines can take apart.
+pub(crate) fn hex_list<'a>(values: impl Iterator<Item = &'a [u8]>) -> String {
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or('0');
+    let mut text = String::from("[");
+    for (index, value) in values.enumerate() {
         text.push_str(if index == 0 { "\"" } else { ",\"" });
-        for byte in mac {
-            if write!(text, "{byte:02x}").is_err() {
-                return "[]".to_owned();
-            }
+        for byte in value {
+            text.push(digit(byte >> 4));
+            text.push(digit(byte & 15));
         }
         text.push('"');
     }

@@ -138,6 +138,7 @@ impl Db {
     }
 
     /// A read outside any transaction.
+    #[must_use]
     pub fn q(&self, sql: Sql) -> Query<'_> {
         match self {
             Self::Sqlite { read, .. } => Query::new(Exec::SqlitePool(read), sql),

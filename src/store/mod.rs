@@ -5,12 +5,16 @@ mod connection;
 pub(crate) mod db;
 mod error;
 mod history;
+mod holding;
 mod incident;
+mod job;
 mod migrate;
 mod purpose;
+mod run;
 mod standing;
 mod tenant;
 mod vault;
+mod walk;
 mod withdrawal;
 
 pub use address::{Address, EVERY_PURPOSE, Suppression};
@@ -18,13 +22,17 @@ pub use connection::{Connection, ConnectionState, DueBell};
 pub use db::{Db, Tx};
 pub use error::StoreError;
 pub use history::{Head, Line, NewLine};
+pub use holding::{Entry, Holding, LedgerLine};
 pub use incident::Incident;
+pub use job::Job;
 pub use migrate::Migration;
 pub use purpose::Purpose;
+pub use run::{NewItem, OpenItem, PendingItem, Removal, Run, RunState, ShownItem};
 pub use standing::Kept;
 pub use tenant::{NewTenant, Tenant};
 pub use vault::{MasterKey, Sealed, TenantKey, Vault, VaultError};
-pub use withdrawal::{NewWithdrawal, scope_word};
+pub use walk::{Difference, RemoteSummary, Seen, Stranger, Walk};
+pub use withdrawal::{NewWithdrawal, Phase, Withdrawal, scope_word};
 
 use std::sync::Arc;
 

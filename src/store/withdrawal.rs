@@ -1,10 +1,13 @@
 //! Withdrawals on their way to providers.
 
 use crate::clock::Timestamp;
-use crate::domain::ids::{AddressId, MailboxId, PurposeId, TenantId};
+use crate::domain::ids::{AddressId, ConnectionId, MailboxId, PurposeId, TenantId};
 use crate::store::db::sql;
-use crate::store::{StoreError, Tx};
-use consentd_provider::Scope;
+use crate::store::holding::id_list;
+use crate::store::{Store, StoreError, Tx};
+use consentd_provider::{EmailAddress, Scope};
+use std::collections::HashSet;
+use uuid::Uuid;
 
 /// The stored word of a scope.
 #[must_use]
@@ -55,5 +58,217 @@ impl Tx {
             .bind(now)
             .exec()
             .await
+    }
+
+    /// Writes back how far a withdrawal is, unless a newer one has taken its place meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn save_withdrawal(
+        &mut self,
+        tenant: TenantId,
+        connection: ConnectionId,
+        w: &Withdrawal,
+        in_effect_at: Option<Timestamp>,
+    ) -> Result<bool, StoreError> {
+        let query = self
+            .q(sql!("withdrawal/save"))
+            .bind(tenant.0)
+            .bind(connection.0)
+            .bind(w.mailbox.0)
+            .bind(w.basis_seq)
+            .bind(w.phase.word())
+            .bind(w.run_at)
+            .bind(w.attempts)
+            .bind(w.settled)
+            .bind(w.watch)
+            .bind(in_effect_at);
+        Ok(query.exec().await? > 0)
+    }
+
+    /// Which of these mailboxes have a withdrawal that is not known to be in effect.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn withdrawing(
+        &mut self,
+        tenant: TenantId,
+        connection: ConnectionId,
+        mailboxes: &[MailboxId],
+    ) -> Result<HashSet<MailboxId>, StoreError> {
+        let query = self.q(sql!(split "withdrawal/open"));
+        let rows: Vec<(Uuid,)> = query.bind(tenant.0).bind(connection.0).bind(id_list(mailboxes)).all().await?;
+        Ok(rows.into_iter().map(|(id,)| MailboxId(id)).collect())
+    }
+}
+
+/// How far a withdrawal is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// To be sent.
+    Send,
+    /// Answered; to be read back.
+    Confirm,
+    /// In effect; read again later, since a subscription without an answer was on its way.
+    Watch,
+    /// In effect.
+    Done,
+}
+
+impl Phase {
+    /// The stored word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Send => "send",
+            Self::Confirm => "confirm",
+            Self::Watch => "watch",
+            Self::Done => "done",
+        }
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        match word {
+            "send" => Some(Self::Send),
+            "confirm" => Some(Self::Confirm),
+            "watch" => Some(Self::Watch),
+            "done" => Some(Self::Done),
+            _ => None,
+        }
+    }
+}
+
+/// A withdrawal on its way to one provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// The mailbox.
+    pub mailbox: MailboxId,
+    /// The address to name.
+    pub address: AddressId,
+    /// The same, readable.
+    pub email: EmailAddress,
+    /// How far it reaches.
+    pub scope: Scope,
+    /// The line of the history behind it.
+    pub basis_seq: i64,
+    /// Since when it is wanted.
+    pub requested_at: Timestamp,
+    /// How far it is.
+    pub phase: Phase,
+    /// Nothing before this instant.
+    pub run_at: Timestamp,
+    /// Failed attempts.
+    pub attempts: i64,
+    /// Its last answer can be believed.
+    pub settled: bool,
+    /// Which of the later reads comes next.
+    pub watch: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    mailbox_id: Uuid,
+    address_id: Uuid,
+    exact: String,
+    scope: String,
+    basis_seq: i64,
+    requested_at: i64,
+    attempts: i64,
+    settled: bool,
+    watch: i64,
+    run_at: i64,
+    phase: String,
+}
+
+impl TryFrom<Row> for Withdrawal {
+    type Error = StoreError;
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let corrupt = |column| StoreError::Corrupt { table: "withdrawal", column };
+        Ok(Self {
+            mailbox: MailboxId(row.mailbox_id),
+            address: AddressId(row.address_id),
+            email: EmailAddress::parse(&row.exact)
+                .map_err(|_| StoreError::Corrupt { table: "address", column: "exact" })?,
+            scope: if row.scope == "everything" { Scope::Everything } else { Scope::Purpose },
+            basis_seq: row.basis_seq,
+            requested_at: row.requested_at,
+            phase: Phase::parse(&row.phase).ok_or_else(|| corrupt("phase"))?,
+            run_at: row.run_at,
+            attempts: row.attempts,
+            settled: row.settled,
+            watch: row.watch,
+        })
+    }
+}
+
+impl Store {
+    /// Withdrawals of one phase that are due, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn due_withdrawals(
+        &self,
+        tenant: TenantId,
+        connection: ConnectionId,
+        phase: Phase,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<Withdrawal>, StoreError> {
+        let query = self.db.q(sql!("withdrawal/due")).bind(tenant.0).bind(connection.0).bind(phase.word());
+        let rows: Vec<Row> = query.bind(now).bind(limit).all().await?;
+        rows.into_iter().map(Withdrawal::try_from).collect()
+    }
+
+    /// When the next withdrawal of a connection has something to do.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn next_withdrawal_at(
+        &self,
+        tenant: TenantId,
+        connection: ConnectionId,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let row: (Option<i64>,) = self.db.q(sql!("withdrawal/next_at")).bind(tenant.0).bind(connection.0).one().await?;
+        Ok(row.0)
+    }
+
+    /// How many withdrawals wanted since before `since` are not in effect, and since when the oldest is wanted.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn late_withdrawals(
+        &self,
+        tenant: TenantId,
+        connection: ConnectionId,
+        since: Timestamp,
+    ) -> Result<(i64, Timestamp), StoreError> {
+        self.db.q(sql!("withdrawal/late")).bind(tenant.0).bind(connection.0).bind(since).one().await
+    }
+
+    /// How long withdrawals wanted since `since` took to be in effect, shortest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn withdrawal_times(
+        &self,
+        tenant: TenantId,
+        connection: ConnectionId,
+        since: Timestamp,
+    ) -> Result<Vec<Timestamp>, StoreError> {
+        let rows: Vec<(i64,)> =
+            self.db.q(sql!("withdrawal/times")).bind(tenant.0).bind(connection.0).bind(since).all().await?;
+        Ok(rows.into_iter().map(|(time,)| time).collect())
+    }
+
+    /// How many withdrawals are in which phase.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn withdrawal_counts(
+        &self,
+        tenant: TenantId,
+        connection: ConnectionId,
+    ) -> Result<Vec<(String, i64)>, StoreError> {
+        self.db.q(sql!("withdrawal/counts")).bind(tenant.0).bind(connection.0).all().await
     }
 }

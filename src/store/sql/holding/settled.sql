@@ -1,0 +1,2 @@
+SELECT mailbox_id, address_id, held, basis_seq, digest, unsettled_until, add_unknown_at, seen_mailable_at, taken_off_at FROM holding
+WHERE tenant_id = $1 AND connection_id = $2 AND held = 'unknown' AND unsettled_until <= $3 ORDER BY mailbox_id LIMIT $4
