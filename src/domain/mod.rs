@@ -5,6 +5,7 @@ pub mod consent;
 pub mod contact;
 pub mod fold;
 pub mod ids;
+pub mod mailbox;
 pub mod plan;
 pub mod precedence;
 pub mod scanner;

@@ -119,7 +119,9 @@ impl Core {
         let id = ConnectionId(self.id());
         let plain: BTreeMap<&str, &str> =
             new.credentials.iter().map(|(name, secret)| (name.as_str(), secret.expose_secret())).collect();
-        let seal = |field, value: String| Ok::<_, crate::store::StoreError>(key.seal(id.0, field, value.as_bytes(), &*self.random)?);
+        let seal = |field, value: String| {
+            Ok::<_, crate::store::StoreError>(key.seal(id.0, field, value.as_bytes(), &*self.random)?)
+        };
         let connection = Connection {
             tenant: tenant.id,
             id,
@@ -210,11 +212,7 @@ impl Core {
     ///
     /// # Errors
     /// As [`Core::open`].
-    pub fn path_secret_matches(
-        connection: &Connection,
-        key: &TenantKey,
-        shown: &str,
-    ) -> Result<bool, ServiceError> {
+    pub fn path_secret_matches(connection: &Connection, key: &TenantKey, shown: &str) -> Result<bool, ServiceError> {
         let valid: Vec<SecretString> =
             Self::hook_secrets(connection, key)?.paths.into_iter().map(SecretString::from).collect();
         Ok(consentd_provider::credential_matches(shown.as_bytes(), &valid))
@@ -227,7 +225,9 @@ impl Core {
     pub fn hook_spec(&self, connection: &Connection, key: &TenantKey) -> Result<HookSpec, ServiceError> {
         let secrets = Self::hook_secrets(connection, key)?;
         let (Some(path), Some(credential)) = (secrets.paths.first(), secrets.credentials.first()) else {
-            return Err(ServiceError::Conflict("the connection has no webhook secret; rotate its webhook secrets".into()));
+            return Err(ServiceError::Conflict(
+                "the connection has no webhook secret; rotate its webhook secrets".into(),
+            ));
         };
         Ok(HookSpec {
             url: format!("{}/hooks/{}/{path}", self.public_url, connection.hook_key),
@@ -293,8 +293,11 @@ impl Core {
         key: &TenantKey,
         credentials: &BTreeMap<String, SecretString>,
     ) -> Result<Connection, ServiceError> {
-        let settings =
-            AccountSettings { credentials: credentials.clone(), hook_secrets: vec![], options: connection.options.clone() };
+        let settings = AccountSettings {
+            credentials: credentials.clone(),
+            hook_secrets: vec![],
+            options: connection.options.clone(),
+        };
         (self.descriptor(&connection.provider)?.open)(&settings)?;
         let plain: BTreeMap<&str, &str> =
             credentials.iter().map(|(name, secret)| (name.as_str(), secret.expose_secret())).collect();
@@ -327,7 +330,10 @@ impl Core {
             ));
         }
         for field in self.missing_fields(connection, &account).await? {
-            wrong.push(format!("the account has no contact field `{}`; create it with `consentd connection fields --create`", field.name));
+            wrong.push(format!(
+                "the account has no contact field `{}`; create it with `consentd connection fields --create`",
+                field.name
+            ));
         }
         Ok(wrong)
     }
@@ -351,7 +357,11 @@ impl Core {
             .filter(|(_, theirs)| !schema.iter().any(|field| field.name.eq_ignore_ascii_case(theirs)))
             .map(|(ours, theirs)| RemoteField {
                 name: theirs.clone(),
-                kind: if matches!(ours.as_str(), "prospect" | "professional") { FieldKind::Bool } else { FieldKind::Text },
+                kind: if matches!(ours.as_str(), "prospect" | "professional") {
+                    FieldKind::Bool
+                } else {
+                    FieldKind::Text
+                },
             })
             .collect())
     }
@@ -406,7 +416,9 @@ fn check_mapping(mapping: &BTreeMap<String, String>) -> Result<(), ServiceError>
             return Err(ServiceError::Invalid(format!("`{ours}` is not a field; there are: {}", MAPPABLE.join(", "))));
         }
         if theirs.eq_ignore_ascii_case("email") {
-            return Err(ServiceError::Invalid("the address itself cannot be mapped: changing it would lift blocks".into()));
+            return Err(ServiceError::Invalid(
+                "the address itself cannot be mapped: changing it would lift blocks".into(),
+            ));
         }
     }
     Ok(())

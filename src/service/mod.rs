@@ -4,6 +4,7 @@ pub mod connection;
 pub mod consent;
 pub mod purpose;
 pub mod schedule;
+pub mod sync;
 pub mod tenant;
 pub mod verify;
 

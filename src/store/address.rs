@@ -22,7 +22,7 @@ pub struct Address {
 }
 
 #[derive(sqlx::FromRow)]
-struct Row {
+pub(crate) struct Row {
     id: Uuid,
     mailbox_id: Uuid,
     exact: String,
@@ -137,12 +137,8 @@ impl Tx {
         macs: &[[u8; 32]],
     ) -> Result<HashMap<[u8; 32], MailboxId>, StoreError> {
         let list = hex_list(macs.iter().map(<[u8; 32]>::as_slice));
-        let rows: Vec<(Uuid, Vec<u8>)> =
-            self.q(sql!(split "mailbox/macs")).bind(tenant.0).bind(list).all().await?;
-        Ok(rows
-            .into_iter()
-            .filter_map(|(id, mac)| Some((<[u8; 32]>::try_from(mac).ok()?, MailboxId(id))))
-            .collect())
+        let rows: Vec<(Uuid, Vec<u8>)> = self.q(sql!(split "mailbox/macs")).bind(tenant.0).bind(list).all().await?;
+        Ok(rows.into_iter().filter_map(|(id, mac)| Some((<[u8; 32]>::try_from(mac).ok()?, MailboxId(id)))).collect())
     }
 
     /// New mailboxes.
@@ -189,17 +185,9 @@ impl Tx {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn suppress(
-        &mut self,
-        tenant: TenantId,
-        entries: &[([u8; 32], Suppression)],
-    ) -> Result<(), StoreError> {
+    pub async fn suppress(&mut self, tenant: TenantId, entries: &[([u8; 32], Suppression)]) -> Result<(), StoreError> {
         self.insert_many(sql!("suppression/insert"), 5, entries, |row, (mac, entry)| {
-            row.bind(tenant.0)?
-                .bind(mac.to_vec())?
-                .bind(entry.purpose.0)?
-                .bind(&*entry.reason)?
-                .bind(entry.since)?;
+            row.bind(tenant.0)?.bind(mac.to_vec())?.bind(entry.purpose.0)?.bind(&*entry.reason)?.bind(entry.since)?;
             Ok(())
         })
         .await?;
@@ -225,12 +213,7 @@ impl Tx {
     /// # Errors
     /// [`StoreError`].
     pub async fn spread_suppressions(&mut self, tenant: TenantId, purpose: PurposeId) -> Result<(), StoreError> {
-        self.q(sql!(split "suppression/spread"))
-            .bind(tenant.0)
-            .bind(EVERY_PURPOSE.0)
-            .bind(purpose.0)
-            .exec()
-            .await?;
+        self.q(sql!(split "suppression/spread")).bind(tenant.0).bind(EVERY_PURPOSE.0).bind(purpose.0).exec().await?;
         Ok(())
     }
 }

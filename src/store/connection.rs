@@ -327,13 +327,7 @@ impl Tx {
     /// # Errors
     /// [`StoreError`].
     pub async fn set_backoff(&mut self, c: &Connection, until: Timestamp, failures: i64) -> Result<(), StoreError> {
-        self.q(sql!("connection/set_backoff"))
-            .bind(c.tenant.0)
-            .bind(c.id.0)
-            .bind(until)
-            .bind(failures)
-            .exec()
-            .await?;
+        self.q(sql!("connection/set_backoff")).bind(c.tenant.0).bind(c.id.0).bind(until).bind(failures).exec().await?;
         Ok(())
     }
 

@@ -166,12 +166,8 @@ impl Tx {
                 detail: line.detail,
             };
             head = Head { seq: header.seq, hash: chain::link(&head.hash, &header, &payload_mac) };
-            let sealed_payload = TenantKey::for_person(tenant.id, *person).seal(
-                header.id.0,
-                "payload",
-                &payload,
-                random,
-            )?;
+            let sealed_payload =
+                TenantKey::for_person(tenant.id, *person).seal(header.id.0, "payload", &payload, random)?;
             let line_written = Line { header, sealed_payload, payload_mac, hash: head.hash };
             for purpose in purposes.iter().filter(|purpose| line_written.concerns(purpose.id)) {
                 let kept = standings.entry((line.address, purpose.id)).or_insert_with(|| Kept {
@@ -249,8 +245,7 @@ impl Tx {
         key: &TenantKey,
         address: AddressId,
     ) -> Result<Option<[u8; 32]>, StoreError> {
-        let sealed: Option<(Vec<u8>,)> =
-            self.q(sql!("subject_key/one")).bind(tenant.0).bind(address.0).opt().await?;
+        let sealed: Option<(Vec<u8>,)> = self.q(sql!("subject_key/one")).bind(tenant.0).bind(address.0).opt().await?;
         open_person(key, address, sealed)
     }
 
@@ -344,8 +339,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn lines_after(&self, tenant: TenantId, seq: i64, limit: i64) -> Result<Vec<Line>, StoreError> {
-        let rows: Vec<Row> =
-            self.db.q(sql!("statement/page")).bind(tenant.0).bind(seq).bind(limit).all().await?;
+        let rows: Vec<Row> = self.db.q(sql!("statement/page")).bind(tenant.0).bind(seq).bind(limit).all().await?;
         rows.into_iter().map(|row| row.line(tenant)).collect()
     }
 
@@ -378,8 +372,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::Vault`] when it was changed.
     pub fn payload(&self, line: &Line, person: &[u8; 32]) -> Result<serde_json::Value, StoreError> {
-        let plain =
-            TenantKey::for_person(line.header.tenant, *person).open(line.header.id.0, "payload", &line.sealed_payload)?;
+        let plain = TenantKey::for_person(line.header.tenant, *person).open(
+            line.header.id.0,
+            "payload",
+            &line.sealed_payload,
+        )?;
         if chain::payload_mac(person, &plain) != line.payload_mac {
             return Err(StoreError::Corrupt { table: "statement", column: "payload_mac" });
         }

@@ -128,13 +128,7 @@ impl Tx {
         purpose: PurposeId,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.q(sql!(split "dirty/add"))
-            .bind(tenant.0)
-            .bind(mailbox.0)
-            .bind(purpose.0)
-            .bind(now)
-            .exec()
-            .await?;
+        self.q(sql!(split "dirty/add")).bind(tenant.0).bind(mailbox.0).bind(purpose.0).bind(now).exec().await?;
         Ok(())
     }
 
@@ -148,8 +142,7 @@ impl Tx {
         connection: ConnectionId,
         limit: i64,
     ) -> Result<Vec<MailboxId>, StoreError> {
-        let rows: Vec<(Uuid,)> =
-            self.q(sql!("dirty/take")).bind(tenant.0).bind(connection.0).bind(limit).all().await?;
+        let rows: Vec<(Uuid,)> = self.q(sql!("dirty/take")).bind(tenant.0).bind(connection.0).bind(limit).all().await?;
         Ok(rows.into_iter().map(|(id,)| MailboxId(id)).collect())
     }
 
@@ -163,12 +156,7 @@ impl Tx {
         connection: ConnectionId,
         mailboxes: &[MailboxId],
     ) -> Result<(), StoreError> {
-        self.q(sql!(split "dirty/clear"))
-            .bind(tenant.0)
-            .bind(connection.0)
-            .bind(id_list(mailboxes))
-            .exec()
-            .await?;
+        self.q(sql!(split "dirty/clear")).bind(tenant.0).bind(connection.0).bind(id_list(mailboxes)).exec().await?;
         Ok(())
     }
 }

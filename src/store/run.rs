@@ -251,8 +251,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn runs(&self, tenant: TenantId, connection: ConnectionId, limit: i64) -> Result<Vec<Run>, StoreError> {
-        let rows: Vec<Row> =
-            self.db.q(sql!("run/latest")).bind(tenant.0).bind(connection.0).bind(limit).all().await?;
+        let rows: Vec<Row> = self.db.q(sql!("run/latest")).bind(tenant.0).bind(connection.0).bind(limit).all().await?;
         rows.into_iter().map(Run::try_from).collect()
     }
 

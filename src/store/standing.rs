@@ -90,8 +90,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn state_counts(&self, tenant: TenantId, purpose: PurposeId) -> Result<Vec<(State, i64)>, StoreError> {
-        let rows: Vec<(String, i64)> =
-            self.db.q(sql!("standing/counts")).bind(tenant.0).bind(purpose.0).all().await?;
+        let rows: Vec<(String, i64)> = self.db.q(sql!("standing/counts")).bind(tenant.0).bind(purpose.0).all().await?;
         rows.into_iter()
             .map(|(word, count)| {
                 let state = State::parse_word(&word);

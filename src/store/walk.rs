@@ -95,8 +95,7 @@ impl Store {
     /// [`StoreError`].
     pub async fn walk(&self, tenant: TenantId, connection: ConnectionId) -> Result<Option<Walk>, StoreError> {
         type Row = (Uuid, Option<String>, i64, i64, Option<i64>);
-        let row: Option<Row> =
-            self.db.q(sql!("walk/one")).bind(tenant.0).bind(connection.0).opt().await?;
+        let row: Option<Row> = self.db.q(sql!("walk/one")).bind(tenant.0).bind(connection.0).opt().await?;
         Ok(row.map(|(id, cursor, pages, started_at, finished_at)| Walk {
             id,
             cursor: Cursor(cursor),

@@ -1,0 +1,122 @@
+//! Making a run's plan, a page of people at a time, each page durable before the next.
+
+use crate::clock::Timestamp;
+use crate::domain::contact::digest;
+use crate::domain::fold::Standing;
+use crate::domain::ids::MailboxId;
+use crate::domain::mailbox::best;
+use crate::domain::plan::{self, Held, Situation, Wish};
+use crate::service::ServiceError;
+use crate::service::sync::Session;
+use crate::store::{Address, Holding, NewItem, PersonRow, Run, Tx};
+use consentd_provider::Fields;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use uuid::Uuid;
+
+/// People planned in one transaction.
+pub(super) const PAGE: i64 = 2_000;
+
+/// One person in front of one provider, as a transaction saw them.
+pub(super) struct Candidate {
+    pub(super) mailbox: MailboxId,
+    pub(super) address: Address,
+    pub(super) standing: Standing,
+    pub(super) fields: Fields,
+    pub(super) holding: Holding,
+    pub(super) wish: Wish,
+}
+
+impl Session<'_> {
+    /// Plans the next page. True while there is more.
+    pub(super) async fn plan_page(&self, run: &mut Run) -> Result<bool, ServiceError> {
+        let (tenant, connection) = (self.tenant.id, self.connection.id);
+        let mut tx = self.core.store.begin().await?;
+        let people = if run.is_delta() {
+            let dirty = tx.dirty(tenant, connection, PAGE).await?;
+            if dirty.is_empty() {
+                return Ok(false);
+            }
+            let people = tx.people(tenant, self.connection.purpose, &dirty).await?;
+            tx.clear_dirty(tenant, connection, &dirty).await?;
+            people
+        } else {
+            let after = run.cursor.unwrap_or(MailboxId(Uuid::nil()));
+            let page = tx.mailboxes_after(tenant, after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(false) };
+            run.cursor = Some(*last);
+            let people = tx.people(tenant, self.connection.purpose, &page).await?;
+            tx.clear_dirty(tenant, connection, &page).await?;
+            people
+        };
+        let candidates = self.weigh_people(&mut tx, people).await?;
+        let mut n = tx.last_item(tenant, run.id).await?;
+        let mut items = Vec::new();
+        let mut skips: BTreeMap<&'static str, i64> = BTreeMap::new();
+        for candidate in &candidates {
+            let (action, reason) = match candidate.wish {
+                Wish::Add => ("add", "consented"),
+                Wish::Update => ("update", "consented"),
+                Wish::Withdraw(reason) => ("withdraw", reason.word()),
+                Wish::Leave => ("leave", "not_in_crm"),
+                Wish::Skip(reason) => {
+                    *skips.entry(reason.word()).or_default() += 1;
+                    continue;
+                }
+            };
+            n += 1;
+            items.push(NewItem { n, mailbox: candidate.mailbox, address: candidate.address.id, action, reason });
+        }
+        tx.insert_items(tenant, run.id, &items).await?;
+        for (reason, people) in skips {
+            tx.count_skips(tenant, run.id, reason, people).await?;
+        }
+        tx.save_run(run).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Decides about people as this transaction sees them.
+    pub(super) async fn weigh_people(
+        &self,
+        tx: &mut Tx,
+        people: Vec<PersonRow>,
+    ) -> Result<Vec<Candidate>, ServiceError> {
+        let (tenant, connection) = (self.tenant.id, self.connection.id);
+        let mailboxes: Vec<MailboxId> = people.iter().map(|person| person.mailbox).collect();
+        let mut holdings = tx.holdings(tenant, connection, &mailboxes).await?;
+        let withdrawing = tx.withdrawing(tenant, connection, &mailboxes).await?;
+        let now = self.now();
+        Ok(people
+            .into_iter()
+            .filter_map(|person| self.weigh_person(person, &mut holdings, &withdrawing, now))
+            .collect())
+    }
+
+    fn weigh_person(
+        &self,
+        person: PersonRow,
+        holdings: &mut HashMap<MailboxId, Holding>,
+        withdrawing: &HashSet<MailboxId>,
+        now: Timestamp,
+    ) -> Option<Candidate> {
+        let (mut addresses, standings): (Vec<Address>, Vec<Standing>) = person.variants.into_iter().unzip();
+        if addresses.is_empty() {
+            return None;
+        }
+        let (index, standing) = best(&standings, now);
+        let address = addresses.swap_remove(index);
+        let fields = person.person.mapped(&self.connection.mapping);
+        let holding = holdings.remove(&person.mailbox).unwrap_or(Holding::never(person.mailbox, address.id));
+        let situation = Situation {
+            standing: &standing,
+            in_crm: person.in_crm,
+            held: holding.held,
+            pushed: (holding.held != Held::Never).then_some((holding.basis_seq, holding.digest)),
+            digest: digest(&fields),
+            withdrawing: withdrawing.contains(&person.mailbox),
+            unsettled_until: holding.unsettled_until,
+        };
+        let wish = plan::decide(&situation, now);
+        Some(Candidate { mailbox: person.mailbox, address, standing, fields, holding, wish })
+    }
+}

@@ -1,0 +1,212 @@
+//! Subscribing people, a chunk at a time.
+//!
+//! Each chunk is checked again and written to the ledger in one transaction; only then does its first byte leave, and
+//! not later than a second after that commit. What is late goes through the check again.
+
+use crate::clock::{SECOND, Timestamp};
+use crate::domain::contact::digest;
+use crate::domain::ids::MailboxId;
+use crate::domain::plan::{self, Confirmed, Held, Wish};
+use crate::service::ServiceError;
+use crate::service::sync::Session;
+use crate::service::sync::follow::wait;
+use crate::store::{Entry, Holding, Run, Tx};
+use async_trait::async_trait;
+use consentd_provider::{Change, Gateway, Outcome, Presence, ProviderError, Push, Refusal, Repeat, Request, Response};
+use std::collections::BTreeSet;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// A change that is written in the ledger and not yet sent.
+struct Issued {
+    n: i64,
+    before: Holding,
+    during: Holding,
+}
+
+/// Lets requests that write start only while the check behind them is fresh.
+struct Fresh<'a> {
+    inner: &'a dyn Gateway,
+    clock: &'a dyn crate::clock::Clock,
+    until: Timestamp,
+}
+
+#[async_trait]
+impl Gateway for Fresh<'_> {
+    async fn send(&self, request: Request) -> Result<Response, ProviderError> {
+        if request.repeat == Repeat::Never && self.clock.now() > self.until {
+            return Err(ProviderError::Throttled { retry_after: Some(Duration::ZERO) });
+        }
+        self.inner.send(request).await
+    }
+}
+
+impl Session<'_> {
+    /// Pushes the next chunk of a run. True while there is more.
+    pub(super) async fn push_chunk(&self, run: &Run) -> Result<bool, ServiceError> {
+        let (tenant, connection) = (self.tenant.id, self.connection.id);
+        let batch = self.core.id();
+        let limit = i64::try_from(self.account.descriptor.chunk).unwrap_or(1);
+        let mut tx = self.core.store.begin().await?;
+        let head = tx.lock_head(tenant).await?;
+        let open = tx.open_items(tenant, run.id, limit).await?;
+        if open.is_empty() {
+            return Ok(false);
+        }
+        let mailboxes: Vec<MailboxId> = open.iter().map(|item| MailboxId(item.mailbox_id)).collect();
+        let people = tx.people(tenant, self.connection.purpose, &mailboxes).await?;
+        let seen = tx.walked(tenant, connection, &mailboxes).await?;
+        let mut candidates: std::collections::HashMap<MailboxId, _> =
+            self.weigh_people(&mut tx, people).await?.into_iter().map(|found| (found.mailbox, found)).collect();
+        let now = self.now();
+        let (mut changes, mut issued, mut entries) = (Vec::new(), Vec::new(), Vec::new());
+        for item in &open {
+            let candidate = candidates.remove(&MailboxId(item.mailbox_id));
+            let Some(candidate) = candidate.filter(|found| matches!(found.wish, Wish::Add | Wish::Update)) else {
+                tx.resolve_item(tenant, run.id, item.n, "overtaken", "", "").await?;
+                continue;
+            };
+            let before = candidate.holding;
+            let presence = if before.held == Held::Never && !seen.contains_key(&candidate.mailbox) {
+                Presence::New
+            } else {
+                Presence::Known
+            };
+            let digest = digest(&candidate.fields);
+            let basis_seq = candidate.standing.basis.map_or(0, |basis| basis.seq);
+            let confirmed = Confirmed {
+                email: candidate.address.email,
+                standing: candidate.standing,
+                fields: candidate.fields,
+                presence,
+                taken_off_by_us: before.taken_off_at > before.seen_mailable_at,
+            };
+            let Some(change) = plan::subscribe(confirmed, now) else {
+                tx.resolve_item(tenant, run.id, item.n, "overtaken", "", "").await?;
+                continue;
+            };
+            let during = Holding {
+                address: candidate.address.id,
+                held: Held::Unknown,
+                basis_seq,
+                digest,
+                unsettled_until: now + self.core.rules.settle,
+                ..before
+            };
+            entries.push(Entry {
+                n: item.n,
+                run: Some(run.id),
+                mailbox: candidate.mailbox,
+                address: candidate.address.id,
+                op: "add",
+                basis_seq,
+                settled: true,
+                digest,
+            });
+            tx.resolve_item(tenant, run.id, item.n, "sending", "", "").await?;
+            issued.push(Issued { n: item.n, before, during });
+            changes.push(change);
+        }
+        let during: Vec<Holding> = issued.iter().map(|one| one.during).collect();
+        tx.keep_holdings(tenant, connection, &during).await?;
+        tx.issue(tenant, connection, batch, &entries, head.seq, now).await?;
+        tx.commit().await?;
+        if changes.is_empty() {
+            return Ok(true);
+        }
+        let push = self.send_fresh(&changes, now).await;
+        self.note(run, batch, &issued, &push).await?;
+        match push.stopped_by {
+            Some(ProviderError::Throttled { retry_after: Some(Duration::ZERO) }) | None => Ok(true),
+            Some(error) => Err(error.into()),
+        }
+    }
+
+    async fn send_fresh(&self, changes: &[Change], checked_at: Timestamp) -> Push {
+        let fresh = Fresh { inner: &*self.account.gateway, clock: &*self.core.clock, until: checked_at + SECOND / 2 };
+        self.account.provider.push(&fresh, &self.account.audience, changes).await
+    }
+
+    /// Writes down what came of a chunk.
+    async fn note(&self, run: &Run, batch: Uuid, issued: &[Issued], push: &Push) -> Result<(), ServiceError> {
+        let (tenant, connection) = (self.tenant.id, self.connection.id);
+        let now = self.now();
+        let mut kept = Vec::with_capacity(issued.len());
+        let mut jobs = BTreeSet::new();
+        let mut tx = self.core.store.begin().await?;
+        let alike = match push.outcomes.as_slice() {
+            [first, rest @ ..] if rest.iter().all(|outcome| outcome == first) => Some(first),
+            _ => None,
+        };
+        if let Some(outcome) = alike {
+            let (word, job) = words(outcome);
+            tx.answer_batch(tenant, connection, batch, word, job, now).await?;
+        }
+        for (one, outcome) in issued.iter().zip(&push.outcomes) {
+            let (word, job) = words(outcome);
+            if alike.is_none() {
+                tx.answer(tenant, connection, batch, one.n, word, job, now).await?;
+            }
+            let (holding, item, code, message) = match outcome {
+                Outcome::Applied => {
+                    (Holding { held: Held::Subscribed, unsettled_until: 0, ..one.during }, "pending", "", String::new())
+                }
+                Outcome::Pending(job) => {
+                    jobs.insert(job.0.clone());
+                    (one.during, "pending", "", String::new())
+                }
+                Outcome::Refused(refusal) => {
+                    let (code, message) = refused(refusal);
+                    let holding = Holding { held: Held::Blocked, unsettled_until: 0, ..one.during };
+                    self.human_task(&mut tx, one, refusal).await?;
+                    (holding, "refused", code, message)
+                }
+                Outcome::Untouched => (one.before, "", "", String::new()),
+                Outcome::Unknown => {
+                    (Holding { add_unknown_at: now, ..one.during }, "unknown", "no_answer", String::new())
+                }
+            };
+            kept.push(holding);
+            tx.resolve_item(tenant, run.id, one.n, item, code, &message).await?;
+        }
+        for job in jobs {
+            tx.insert_job(tenant, connection, run.id, &job, now + wait(0), now).await?;
+        }
+        tx.keep_holdings(tenant, connection, &kept).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn human_task(&self, tx: &mut Tx, one: &Issued, refusal: &Refusal) -> Result<(), ServiceError> {
+        let (kind, subject, detail) = match refusal {
+            Refusal::Blocked => (
+                "blocked_at_provider",
+                one.during.mailbox.0,
+                "consents here, and the provider keeps the address blocked",
+            ),
+            Refusal::AccountLimit => {
+                ("account_limit", self.connection.id.0, "the provider's plan does not allow more contacts")
+            }
+            Refusal::Invalid { .. } => return Ok(()),
+        };
+        Ok(tx.raise(self.tenant.id, self.connection.id, kind, subject, detail, self.now()).await?)
+    }
+}
+
+/// An outcome in the ledger's words.
+fn words(outcome: &Outcome) -> (&'static str, &str) {
+    match outcome {
+        Outcome::Applied => ("ok", ""),
+        Outcome::Pending(job) => ("pending", &job.0),
+        Outcome::Refused(_) => ("refused", ""),
+        Outcome::Untouched => ("untouched", ""),
+        Outcome::Unknown => ("unknown", ""),
+    }
+}
+
+fn refused(refusal: &Refusal) -> (&str, String) {
+    match refusal {
+        Refusal::Blocked => ("blocked_at_provider", String::new()),
+        Refusal::AccountLimit => ("account_limit", String::new()),
+        Refusal::Invalid { code, reason } => (code, reason.clone()),
+    }
+}

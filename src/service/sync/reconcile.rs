@@ -1,0 +1,234 @@
+//! Weighing what a walk saw against what we believed: towards refusal only.
+
+use crate::domain::consent::{Act, Actor, Kind, ProviderAct, State};
+use crate::domain::fold::Standing;
+use crate::domain::ids::{AddressId, MailboxId};
+use crate::domain::mailbox::best;
+use crate::domain::plan::Held;
+use crate::service::ServiceError;
+use crate::service::consent::Saying;
+use crate::service::sync::Session;
+use crate::store::{Address, Holding, NewLine, NewWithdrawal, StoreError, Stranger, Tx};
+use consentd_provider::{EmailAddress, Look, Scope};
+use serde_json::json;
+use uuid::Uuid;
+
+/// Mailboxes weighed in one transaction.
+const PAGE: i64 = 200;
+
+impl Session<'_> {
+    /// Weighs every difference that the last walk brought up.
+    pub(super) async fn reconcile(&self) -> Result<(), ServiceError> {
+        let (tenant, connection) = (self.tenant.id, self.connection.id);
+        let mut after = MailboxId(Uuid::nil());
+        loop {
+            let page = self.core.store.differences(tenant, connection, after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.mailbox;
+            let mut tx = self.core.store.begin().await?;
+            for difference in &page {
+                self.weigh(&mut tx, difference.mailbox, difference.look).await?;
+            }
+            tx.commit().await?;
+        }
+        self.look_for_vanished().await?;
+        if self.is_active() {
+            self.take_off_strangers().await?;
+        }
+        Ok(())
+    }
+
+    /// Brings our belief about one mailbox into line with a read, and says what follows from it.
+    pub(super) async fn weigh(&self, tx: &mut Tx, mailbox: MailboxId, look: Look) -> Result<(), ServiceError> {
+        let (tenant, connection) = (self.tenant.id, self.connection.id);
+        let now = self.now();
+        let Some((address, standing)) = self.best_of(tx, mailbox).await? else { return Ok(()) };
+        let known = tx.holdings(tenant, connection, &[mailbox]).await?.remove(&mailbox);
+        let known = known.unwrap_or(Holding::never(mailbox, address.id));
+        if known.unsettled_until > now {
+            return Ok(());
+        }
+        if look.mailable() {
+            let holding = Holding { held: Held::Subscribed, seen_mailable_at: now, unsettled_until: 0, ..known };
+            tx.keep_holdings(tenant, connection, &[holding]).await?;
+            if self.is_active() && !standing.sendable(now) && known.held != Held::Subscribed {
+                self.undo_subscription(tx, &address, &standing).await?;
+            }
+            return Ok(());
+        }
+        if !(look.unsubscribed || look.blocked) {
+            return Ok(());
+        }
+        // An old unsubscription beside a newer yes that was not pushed yet is lifted by the push, not believed.
+        let yes_after_no = standing.sendable(now)
+            && standing.negative.is_some()
+            && standing.basis.is_some_and(|basis| known.seen_mailable_at < basis.at);
+        let by_us = known.taken_off_at > known.seen_mailable_at;
+        if yes_after_no || by_us {
+            return Ok(());
+        }
+        tx.keep_holdings(tenant, connection, &[Holding { held: Held::Withdrawn, ..known }]).await?;
+        let said_no = matches!(standing.state, State::Refused | State::Withdrawn);
+        if !said_no && standing.flags.is_empty() {
+            self.provider_says(tx, &address, ProviderAct::Unsubscribe, look).await?;
+        }
+        Ok(())
+    }
+
+    /// The address of a mailbox that counts, and where it stands for the connection's purpose.
+    pub(super) async fn best_of(
+        &self,
+        tx: &mut Tx,
+        mailbox: MailboxId,
+    ) -> Result<Option<(Address, Standing)>, ServiceError> {
+        let mut addresses = tx.addresses_of(self.tenant.id, mailbox).await?;
+        let mut standings = Vec::with_capacity(addresses.len());
+        for address in &addresses {
+            let kept = tx.standings(self.tenant.id, address.id).await?;
+            let own = kept.into_iter().find(|kept| kept.purpose == self.connection.purpose);
+            standings.push(own.map(|kept| kept.standing).unwrap_or_default());
+        }
+        if addresses.is_empty() {
+            return Ok(None);
+        }
+        let (index, standing) = best(&standings, self.now());
+        Ok(Some((addresses.swap_remove(index), standing)))
+    }
+
+    async fn provider_says(
+        &self,
+        tx: &mut Tx,
+        address: &Address,
+        act: ProviderAct,
+        look: Look,
+    ) -> Result<(), ServiceError> {
+        let evidence = json!({
+            "found_by": "walk", "connection": self.connection.slug, "provider": self.connection.provider,
+            "on_list": look.on_list, "unsubscribed": look.unsubscribed, "blocked": look.blocked,
+        });
+        let purpose = Some(self.connection.purpose);
+        let saying = Saying { address, purpose, act: Act::Provider(act), evidence };
+        self.core.say(tx, &self.tenant, &self.key, saying).await?;
+        Ok(())
+    }
+
+    /// Somebody is subscribed there without consent here: an import, a click in the provider's console, a bug.
+    async fn undo_subscription(&self, tx: &mut Tx, address: &Address, standing: &Standing) -> Result<(), ServiceError> {
+        let look = Look { exists: true, on_list: true, ..Look::default() };
+        self.provider_says(tx, address, ProviderAct::Resubscribe, look).await?;
+        let detail = "found on the provider's list without consent here; taken off again";
+        tx.raise(
+            self.tenant.id,
+            self.connection.id,
+            "subscribed_without_consent",
+            address.mailbox.0,
+            detail,
+            self.now(),
+        )
+        .await?;
+        self.queue(tx, address.mailbox, address.id, "drift", standing.seq).await
+    }
+
+    async fn queue(
+        &self,
+        tx: &mut Tx,
+        mailbox: MailboxId,
+        address: AddressId,
+        reason: &str,
+        seq: i64,
+    ) -> Result<(), ServiceError> {
+        let purpose = Some(self.connection.purpose);
+        let new = NewWithdrawal { mailbox, address, purpose, scope: Scope::Purpose, reason, seq };
+        tx.queue_withdrawal(self.tenant.id, &new, self.now()).await?;
+        Ok(())
+    }
+
+    /// A mailbox that the walk did not see is asked for by name before anything is believed.
+    async fn look_for_vanished(&self) -> Result<(), ServiceError> {
+        let (tenant, connection) = (self.tenant.id, self.connection.id);
+        let limit = i64::try_from(self.account.descriptor.look).unwrap_or(1);
+        let mut after = MailboxId(Uuid::nil());
+        loop {
+            let page = self.core.store.vanished(tenant, connection, after, limit).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = *last;
+            let mut named = Vec::new();
+            for mailbox in page {
+                let addresses = self.core.store.addresses_of(tenant, mailbox).await?;
+                named.extend(addresses.into_iter().next());
+            }
+            let emails: Vec<EmailAddress> = named.iter().map(|address| address.email.clone()).collect();
+            let looks = self.account.provider.look(&*self.account.gateway, &self.account.audience, &emails).await?;
+            let mut tx = self.core.store.begin().await?;
+            for (address, look) in named.iter().zip(looks) {
+                if look.mailable() || look.unsubscribed || look.blocked {
+                    self.weigh(&mut tx, address.mailbox, look).await?;
+                } else {
+                    self.vanish(&mut tx, address, look).await?;
+                }
+            }
+            tx.commit().await?;
+        }
+    }
+
+    async fn vanish(&self, tx: &mut Tx, address: &Address, look: Look) -> Result<(), ServiceError> {
+        let (tenant, connection) = (self.tenant.id, self.connection.id);
+        let known = tx.holdings(tenant, connection, &[address.mailbox]).await?.remove(&address.mailbox);
+        let known = known.unwrap_or(Holding::never(address.mailbox, address.id));
+        tx.keep_holdings(tenant, connection, &[Holding { held: Held::Missing, ..known }]).await?;
+        self.provider_says(tx, address, ProviderAct::Delete, look).await?;
+        let detail = "no longer on the provider's list; it is not put back without a decision";
+        tx.raise(tenant, connection, "deleted_at_provider", address.mailbox.0, detail, self.now()).await?;
+        Ok(())
+    }
+
+    /// People on the managed list whom nobody here knows have not consented here: they are taken off too.
+    async fn take_off_strangers(&self) -> Result<(), ServiceError> {
+        let (tenant, connection) = (self.tenant.id, self.connection.id);
+        let mut after = String::new();
+        loop {
+            let page = self.core.store.strangers(tenant, connection, &after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after.clone_from(&last.remote_id);
+            let mut tx = self.core.store.begin().await?;
+            for stranger in page {
+                self.adopt_stranger(&mut tx, &stranger).await?;
+            }
+            tx.commit().await?;
+        }
+    }
+
+    async fn adopt_stranger(&self, tx: &mut Tx, stranger: &Stranger) -> Result<(), ServiceError> {
+        let corrupt = StoreError::Corrupt { table: "remote_contact", column: "sealed_email" };
+        let plain = self.key.open(self.connection.id.0, "remote", &stranger.sealed_email).map_err(StoreError::from)?;
+        let Some(email) = std::str::from_utf8(&plain).ok().and_then(|text| EmailAddress::parse(text).ok()) else {
+            return Err(corrupt.into());
+        };
+        let mac = self.key.address_mac(&email.folded());
+        let mailbox = MailboxId(self.core.id());
+        let address = Address { id: AddressId(self.core.id()), mailbox, email, role: false };
+        tx.insert_mailboxes(self.tenant.id, &[(mailbox, mac)]).await?;
+        tx.insert_addresses(self.tenant.id, std::slice::from_ref(&address), self.now()).await?;
+        let line = NewLine {
+            address: address.id,
+            mailbox,
+            purpose: Some(self.connection.purpose),
+            kind: Kind::ProviderResubscribed,
+            actor: Actor::Provider,
+            detail: None,
+            payload: json!({
+                "address": address.email.as_str(), "found_by": "walk", "connection": self.connection.slug,
+            }),
+            new_address: true,
+        };
+        let kept = tx.append(&self.tenant, &self.key, &[line], self.now(), &*self.core.random).await?;
+        let holding =
+            Holding { held: Held::Subscribed, seen_mailable_at: self.now(), ..Holding::never(mailbox, address.id) };
+        tx.keep_holdings(self.tenant.id, self.connection.id, &[holding]).await?;
+        let detail = "somebody unknown here was on the managed list; taken off";
+        tx.raise(self.tenant.id, self.connection.id, "stranger_on_list", self.connection.id.0, detail, self.now())
+            .await?;
+        let seq = kept.first().map_or(0, |kept| kept.standing.seq);
+        self.queue(tx, mailbox, address.id, "stranger", seq).await
+    }
+}

@@ -1,0 +1,3 @@
+SELECT id, mailbox_id, exact, role FROM address
+WHERE tenant_id = $1 AND mailbox_id IN (SELECT CAST(value AS UUID) FROM json_array_elements_text(CAST($2 AS JSON)))
+ORDER BY mailbox_id, id
