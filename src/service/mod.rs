@@ -2,11 +2,14 @@
 
 pub mod connection;
 pub mod consent;
+pub mod intake;
+pub mod link;
 pub mod purpose;
 pub mod schedule;
 pub mod sync;
 pub mod tenant;
 pub mod verify;
+pub mod webhook;
 
 use crate::clock::{Clock, HOUR, MINUTE, SECOND, Timestamp};
 use crate::domain::fold::Denied;

@@ -185,6 +185,20 @@ impl Tx {
         rows.into_iter().map(|row| Holding::try_from(row).map(|holding| (holding.mailbox, holding))).collect()
     }
 
+    /// Somebody deleted the contact at the provider.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn mark_missing(
+        &mut self,
+        tenant: TenantId,
+        connection: ConnectionId,
+        mailbox: MailboxId,
+    ) -> Result<bool, StoreError> {
+        let query = self.q(sql!("holding/missing")).bind(tenant.0).bind(connection.0).bind(mailbox.0);
+        Ok(query.exec().await? > 0)
+    }
+
     /// Writes down new beliefs.
     ///
     /// # Errors

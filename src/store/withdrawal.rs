@@ -60,6 +60,21 @@ impl Tx {
             .await
     }
 
+    /// Has a withdrawal that is in effect read back once more.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn recheck_withdrawal(
+        &mut self,
+        tenant: TenantId,
+        connection: ConnectionId,
+        mailbox: MailboxId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let query = self.q(sql!("withdrawal/recheck")).bind(tenant.0).bind(connection.0).bind(mailbox.0);
+        Ok(query.bind(now).exec().await? > 0)
+    }
+
     /// Writes back how far a withdrawal is, unless a newer one has taken its place meanwhile.
     ///
     /// # Errors

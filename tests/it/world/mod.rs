@@ -37,7 +37,8 @@ impl Gateways for Emulated {
         _: Option<RateHeaders>,
     ) -> Result<Arc<dyn Gateway>, String> {
         let rest = base_url.trim_start_matches("http://");
-        let (host, path) = rest.split_once('/').map_or((rest, String::new()), |(host, path)| (host, format!("/{path}")));
+        let (host, path) =
+            rest.split_once('/').map_or((rest, String::new()), |(host, path)| (host, format!("/{path}")));
         let providers = self.providers.0.lock().unwrap();
         let provider = providers.get(host).ok_or_else(|| format!("no emulated provider at {host}"))?;
         let clock = self.clock.clone();

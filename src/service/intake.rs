@@ -1,0 +1,103 @@
+//! Taking in webhook deliveries: on disk first, many with one commit, then the answer.
+
+use crate::clock::Timestamp;
+use crate::domain::ids::{ConnectionId, InboxId, TenantId};
+use crate::service::Core;
+use crate::store::{NewDelivery, Store};
+use consentd_provider::Intake;
+use sha2::{Digest, Sha256};
+use tokio::sync::{mpsc, oneshot};
+
+/// A delivery whose credentials were right.
+#[derive(Debug)]
+pub struct Incoming {
+    /// Whose.
+    pub tenant: TenantId,
+    /// The connection it came in for.
+    pub connection: ConnectionId,
+    /// The exact bytes.
+    pub body: Vec<u8>,
+    /// Why nobody should try to read it, if so.
+    pub quarantine: Option<&'static str>,
+}
+
+type Waiting = (NewDelivery, oneshot::Sender<Intake>);
+
+/// Deliveries that may wait for the next commit, and the most that share one.
+const QUEUE: usize = 4_096;
+const BATCH: usize = 512;
+
+/// The way into the inbox. Cheap to clone.
+#[derive(Clone)]
+pub struct Mailbag {
+    core: Core,
+    queue: mpsc::Sender<Waiting>,
+}
+
+/// The other end of a [`Mailbag`]: commits what is waiting, until every bag is dropped.
+pub struct Sorter {
+    store: Store,
+    queue: mpsc::Receiver<Waiting>,
+}
+
+impl Mailbag {
+    /// A bag and the sorter that empties it.
+    #[must_use]
+    pub fn new(core: Core) -> (Self, Sorter) {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let store = core.store.clone();
+        (Self { core, queue: sender }, Sorter { store, queue: receiver })
+    }
+
+    /// Keeps a delivery and says what became of it; [`Intake::Busy`] means that nothing was kept.
+    pub async fn keep(&self, incoming: Incoming) -> Intake {
+        let received_at: Timestamp = self.core.now();
+        let delivery = NewDelivery {
+            tenant: incoming.tenant,
+            connection: incoming.connection,
+            id: InboxId(self.core.id()),
+            received_at,
+            digest: Sha256::digest(&incoming.body).into(),
+            body: incoming.body,
+            quarantine: incoming.quarantine,
+        };
+        let (tell, told) = oneshot::channel();
+        if self.queue.try_send((delivery, tell)).is_err() {
+            return Intake::Busy;
+        }
+        told.await.unwrap_or(Intake::Busy)
+    }
+}
+
+impl Sorter {
+    /// Commits batch after batch. Whoever arrives while a commit is under way shares the next one.
+    pub async fn run(mut self) {
+        let mut waiting: Vec<Waiting> = Vec::with_capacity(BATCH);
+        while self.queue.recv_many(&mut waiting, BATCH).await > 0 {
+            let (deliveries, tellers): (Vec<_>, Vec<_>) = waiting.drain(..).unzip();
+            let kept = self.commit(&deliveries).await;
+            for (delivery, teller) in deliveries.iter().zip(tellers) {
+                let intake = match (kept, delivery.quarantine) {
+                    (false, _) => Intake::Busy,
+                    (true, None) => Intake::Stored,
+                    (true, Some(_)) => Intake::Quarantined,
+                };
+                // Who hung up meanwhile will send the same bytes again, which counts as a repeat.
+                drop(teller.send(intake));
+            }
+        }
+    }
+
+    async fn commit(&self, deliveries: &[NewDelivery]) -> bool {
+        let result = async {
+            let mut tx = self.store.begin().await?;
+            tx.keep_deliveries(deliveries).await?;
+            tx.commit().await
+        }
+        .await;
+        if let Err(error) = &result {
+            tracing::error!(error = %error, deliveries = deliveries.len(), "deliveries could not be kept; the providers will send them again");
+        }
+        result.is_ok()
+    }
+}

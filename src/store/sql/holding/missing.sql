@@ -1,0 +1,2 @@
+UPDATE holding SET held = 'missing'
+WHERE tenant_id = $1 AND connection_id = $2 AND mailbox_id = $3 AND held IN ('subscribed', 'withdrawn', 'blocked')

@@ -1,0 +1,4 @@
+-- scope: host, one queue for all tenants
+UPDATE inbox SET lease_until = $2, attempts = attempts + 1
+WHERE id IN (SELECT id FROM inbox WHERE state = 'new' AND lease_until <= $1 ORDER BY received_at, id LIMIT $3)
+RETURNING tenant_id, connection_id, id, received_at, body, state, note, attempts, repeats
