@@ -1,1 +1,44 @@
-//! stub
+//! The rules of `SPEC.md` as a suite that every adapter passes.
+//!
+//! An adapter describes itself as a [`Subject`] and calls [`run`]; it writes no test of its own for what is here.
+//! The suite sees the adapter as consentd does, through [`crate::Provider`] and a [`crate::Gateway`], and the provider
+//! as the truth knows it, through its emulator. How the two are joined is the [`Setup`]'s business: [`InMemory`] puts
+//! them into one process, another may put HTTP between them.
+//!
+//! ```ignore
+//! #[tokio::test]
+//! async fn keeps_every_rule() {
+//!     let subject = Subject::new(&DESCRIPTOR, emulator::open, &[("api_key", "a key")]);
+//!     let report = run(&InMemory(subject)).await;
+//!     assert!(report.is_clean(), "{report}");
+//! }
+//! ```
+
+mod bench;
+mod report;
+mod subject;
+mod wire;
+
+mod reading;
+mod shape;
+mod trouble;
+mod walking;
+
+pub use report::{Finding, Report, RuleName, rules, run};
+pub use subject::{InMemory, Setup, Subject, Switch, Variation};
+
+use bench::Lab;
+use report::{Broken, Rule, Verdict};
+
+/// Every rule, in the order of `SPEC.md`.
+const THEMES: &[&[Rule]] = &[shape::RULES, reading::RULES, walking::RULES, trouble::RULES];
+
+/// Ends a rule with a sentence unless a condition holds.
+macro_rules! ensure {
+    ($condition:expr, $($words:tt)+) => {
+        if !$condition {
+            return Err($crate::conformance::report::Broken::new(format!($($words)+)));
+        }
+    };
+}
+use ensure;

@@ -1,0 +1,116 @@
+//! A gateway that notes every request, paces them by the declared quotas, and can answer in the provider's place.
+
+use crate::{Gateway, Method, ProviderError, Quota, Repeat, Request, Response, Sent};
+use async_trait::async_trait;
+use secrecy::ExposeSecret;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A request that the adapter sent.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) method: Method,
+    pub(super) route: &'static str,
+    pub(super) path: String,
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) body: Vec<u8>,
+    pub(super) family: &'static str,
+    pub(super) repeat: Repeat,
+    pub(super) shown: String,
+}
+
+impl Seen {
+    /// Whether the request may change something.
+    pub(super) fn writes(&self) -> bool {
+        self.method != Method::Get
+    }
+}
+
+#[derive(Default)]
+struct State {
+    seen: Vec<Seen>,
+    refuse_after: Option<usize>,
+    answer: Option<Response>,
+}
+
+pub(super) struct Wire {
+    inner: Box<dyn Gateway>,
+    clock: Arc<AtomicI64>,
+    quotas: Vec<Quota>,
+    state: Mutex<State>,
+}
+
+impl Wire {
+    pub(super) fn new(inner: Box<dyn Gateway>, clock: Arc<AtomicI64>, quotas: Vec<Quota>) -> Self {
+        Self { inner, clock, quotas, state: Mutex::default() }
+    }
+
+    /// Hands out what was sent since the last time.
+    pub(super) fn take(&self) -> Vec<Seen> {
+        std::mem::take(&mut self.state().seen)
+    }
+
+    /// Lets that many more requests through and refuses the connection to all after them.
+    pub(super) fn refuse_after(&self, requests: usize) {
+        self.state().refuse_after = Some(requests);
+    }
+
+    /// Answers every request like this from now on; none reaches the provider.
+    pub(super) fn answer(&self, response: Response) {
+        self.state().answer = Some(response);
+    }
+
+    /// Lets everything through again.
+    pub(super) fn clear(&self) {
+        let mut state = self.state();
+        state.refuse_after = None;
+        state.answer = None;
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Spends the time that the tightest quota of the family asks for between two requests, so that an emulator that
+    /// counts calls has no reason to complain about an adapter that declares its quotas.
+    fn pace(&self, family: &str) {
+        let quotas = self.quotas.iter().filter(|quota| quota.family == family);
+        let gap = quotas.map(|quota| quota.per.as_micros() / u128::from(quota.limit.max(1))).max().unwrap_or(0);
+        self.clock.fetch_add(i64::try_from(gap).unwrap_or(i64::MAX), Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Gateway for Wire {
+    async fn send(&self, request: Request) -> Result<Response, ProviderError> {
+        self.pace(request.family);
+        {
+            let mut state = self.state();
+            state.seen.push(Seen {
+                method: request.method,
+                route: request.route,
+                path: request.path.clone(),
+                headers: request
+                    .headers
+                    .iter()
+                    .map(|(name, value)| (*name, value.expose_secret().to_owned()))
+                    .collect(),
+                body: request.body.as_ref().map(|body| body.bytes.clone()).unwrap_or_default(),
+                family: request.family,
+                repeat: request.repeat,
+                shown: format!("{request:?}"),
+            });
+            match &mut state.refuse_after {
+                Some(0) => {
+                    return Err(ProviderError::Unreachable { sent: Sent::No, source: "connection refused".into() });
+                }
+                Some(left) => *left -= 1,
+                None => {}
+            }
+            if let Some(answer) = &state.answer {
+                return Ok(answer.clone());
+            }
+        }
+        self.inner.send(request).await
+    }
+}
