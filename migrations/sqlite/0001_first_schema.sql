@@ -419,3 +419,10 @@ CREATE TRIGGER statement_no_delete BEFORE DELETE ON statement
 BEGIN
     SELECT RAISE(ABORT, 'the history is append-only');
 END;
+-- REPLACE deletes without asking the trigger above.
+CREATE TRIGGER statement_no_replace BEFORE INSERT ON statement
+WHEN EXISTS (SELECT 1 FROM statement WHERE tenant_id = NEW.tenant_id AND seq = NEW.seq)
+  OR EXISTS (SELECT 1 FROM statement WHERE tenant_id = NEW.tenant_id AND id = NEW.id)
+BEGIN
+    SELECT RAISE(ABORT, 'the history is append-only');
+END;

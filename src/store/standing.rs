@@ -3,9 +3,12 @@
 use crate::domain::consent::{Actor, State};
 use crate::domain::fold::{Basis, Flags, Negative, Standing};
 use crate::domain::ids::{AddressId, MailboxId, PurposeId, StatementId, TenantId};
-use crate::store::db::sql;
+use crate::store::db::{Sql, sql};
 use crate::store::{Store, StoreError, Tx};
 use uuid::Uuid;
+
+// Read inside and outside of transactions.
+const OF_ADDRESS: Sql = sql!("standing/of_address");
 
 /// Where an address stands for one purpose, with the keys it is kept under.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +84,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn standings(&self, tenant: TenantId, address: AddressId) -> Result<Vec<Kept>, StoreError> {
-        let rows = self.db.q(sql!("standing/of_address")).bind(tenant.0).bind(address.0).all::<Row>().await?;
+        let rows = self.db.q(OF_ADDRESS).bind(tenant.0).bind(address.0).all::<Row>().await?;
         rows.into_iter().map(Kept::try_from).collect()
     }
 
@@ -106,7 +109,7 @@ impl Tx {
     /// # Errors
     /// [`StoreError`].
     pub async fn standings(&mut self, tenant: TenantId, address: AddressId) -> Result<Vec<Kept>, StoreError> {
-        let rows = self.q(sql!("standing/of_address")).bind(tenant.0).bind(address.0).all::<Row>().await?;
+        let rows = self.q(OF_ADDRESS).bind(tenant.0).bind(address.0).all::<Row>().await?;
         rows.into_iter().map(Kept::try_from).collect()
     }
 
