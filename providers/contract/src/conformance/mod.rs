@@ -25,7 +25,7 @@ mod trouble;
 mod walking;
 
 pub use report::{Finding, Report, RuleName, rules, run};
-pub use subject::{InMemory, Setup, Subject, Switch, Variation};
+pub use subject::{InMemory, Now, Setup, Subject, Switch, Variation};
 
 use bench::Lab;
 use report::{Broken, Rule, Verdict};
