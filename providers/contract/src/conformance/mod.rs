@@ -19,8 +19,10 @@ mod report;
 mod subject;
 mod wire;
 
+mod pushing;
 mod reading;
 mod shape;
+mod stopping;
 mod trouble;
 mod walking;
 
@@ -31,7 +33,8 @@ use bench::Lab;
 use report::{Broken, Rule, Verdict};
 
 /// Every rule, in the order of `SPEC.md`.
-const THEMES: &[&[Rule]] = &[shape::RULES, reading::RULES, walking::RULES, trouble::RULES];
+const THEMES: &[&[Rule]] =
+    &[shape::RULES, reading::RULES, walking::RULES, trouble::RULES, pushing::RULES, stopping::RULES];
 
 /// Ends a rule with a sentence unless a condition holds.
 macro_rules! ensure {
