@@ -243,7 +243,7 @@ impl Bench {
     /// Registers our webhook and lets all that is already due go by.
     pub(super) async fn hooked(&self) -> Result<(), Broken> {
         self.hooks(HOOK_URL, HOOK_SECRET, HookMode::Repair).await?;
-        self.deliveries(Duration::from_secs(3600), Some(200));
+        self.deliveries(Duration::from_hours(1), Some(200));
         Ok(())
     }
 
@@ -262,7 +262,7 @@ impl Bench {
                 self.world().delivered(now, delivery.id, status);
                 arrived.push(delivery);
             }
-            self.advance(Duration::from_secs(60));
+            self.advance(Duration::from_mins(1));
         }
         arrived
     }

@@ -19,19 +19,22 @@ mod report;
 mod subject;
 mod wire;
 
+mod pushing;
 mod reading;
 mod shape;
+mod stopping;
 mod trouble;
 mod walking;
 
 pub use report::{Finding, Report, RuleName, rules, run};
-pub use subject::{InMemory, Setup, Subject, Switch, Variation};
+pub use subject::{InMemory, Now, Setup, Subject, Switch, Variation};
 
 use bench::Lab;
 use report::{Broken, Rule, Verdict};
 
 /// Every rule, in the order of `SPEC.md`.
-const THEMES: &[&[Rule]] = &[shape::RULES, reading::RULES, walking::RULES, trouble::RULES];
+const THEMES: &[&[Rule]] =
+    &[shape::RULES, reading::RULES, walking::RULES, trouble::RULES, pushing::RULES, stopping::RULES];
 
 /// Ends a rule with a sentence unless a condition holds.
 macro_rules! ensure {

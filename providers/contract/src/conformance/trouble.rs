@@ -78,7 +78,7 @@ async fn wish_to_wait(lab: &Lab<'_>) -> Verdict {
         let Err(ProviderError::Throttled { retry_after }) = answer else {
             return Err(Broken::new(format!("a 429 with the reset {nonsense:?} became {answer:?}")));
         };
-        let bearable = retry_after.is_none_or(|wait| wait <= Duration::from_secs(86_400));
+        let bearable = retry_after.is_none_or(|wait| wait <= Duration::from_hours(24));
         ensure!(bearable, "the reset {nonsense:?} became a wait of {retry_after:?}");
     }
     Ok(())
