@@ -1,17 +1,20 @@
 //! A world for a test: a real database of either engine, a simulated clock, seeded chance, emulated providers.
 
+mod account;
 mod engine;
 
+pub use account::Account;
 pub use engine::Engine;
 pub(crate) use engine::on_both_engines;
 
-use consentd::clock::{Clock, SimulatedClock, Timestamp};
+use async_trait::async_trait;
+use consentd::clock::{Clock, SimulatedClock, Timestamp, micros};
 use consentd::domain::consent::Language;
 use consentd::random::SeededRandom;
 use consentd::service::{Core, Gateways, Rules};
 use consentd::store::{Address, MasterKey, NewTenant, Store, Tenant, TenantKey, Vault};
 use consentd_provider::emulator::{EmulatedGateway, EmulatedProvider, Emulator};
-use consentd_provider::{EmailAddress, Gateway, Quota, RateHeaders};
+use consentd_provider::{EmailAddress, Gateway, ProviderError, Quota, RateHeaders, Request, Response};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -33,7 +36,7 @@ impl Gateways for Emulated {
         &self,
         _: uuid::Uuid,
         base_url: &str,
-        _: &[Quota],
+        quotas: &[Quota],
         _: Option<RateHeaders>,
     ) -> Result<Arc<dyn Gateway>, String> {
         let rest = base_url.trim_start_matches("http://");
@@ -42,7 +45,47 @@ impl Gateways for Emulated {
         let providers = self.providers.0.lock().unwrap();
         let provider = providers.get(host).ok_or_else(|| format!("no emulated provider at {host}"))?;
         let clock = self.clock.clone();
-        Ok(Arc::new(EmulatedGateway::new(provider.clone(), path.trim_end_matches('/'), Arc::new(move || clock.now()))))
+        let inner =
+            EmulatedGateway::new(provider.clone(), path.trim_end_matches('/'), Arc::new(move || clock.now()));
+        Ok(Arc::new(Paced { inner, quotas: quotas.to_vec(), clock: self.clock.clone() }))
+    }
+}
+
+impl Providers {
+    /// All of them, in the order of their hosts.
+    pub fn all(&self) -> Vec<Arc<Mutex<EmulatedProvider>>> {
+        let providers = self.0.lock().unwrap();
+        let mut hosts: Vec<_> = providers.iter().collect();
+        hosts.sort_by_key(|(host, _)| *host);
+        hosts.into_iter().map(|(_, provider)| provider.clone()).collect()
+    }
+}
+
+/// Keeps the pace of the declared quotas, so that an emulator which counts calls has nothing to complain about.
+struct Paced {
+    inner: EmulatedGateway,
+    quotas: Vec<Quota>,
+    clock: Arc<SimulatedClock>,
+}
+
+impl Paced {
+    fn pace(&self, family: &str) {
+        let quotas = self.quotas.iter().filter(|quota| quota.family == family);
+        let gap = quotas.map(|quota| quota.per / quota.limit.max(1)).max().unwrap_or_default();
+        self.clock.advance(micros(gap));
+    }
+}
+
+#[async_trait]
+impl Gateway for Paced {
+    async fn send(&self, request: Request) -> Result<Response, ProviderError> {
+        self.pace(request.family);
+        self.inner.send(request).await
+    }
+
+    async fn send_before(&self, request: Request, deadline: Timestamp) -> Result<Response, ProviderError> {
+        self.pace(request.family);
+        self.inner.send_before(request, deadline).await
     }
 }
 
@@ -54,6 +97,8 @@ pub struct World {
     pub clock: Arc<SimulatedClock>,
     /// Its providers.
     pub providers: Arc<Providers>,
+    /// The links that people were sent, by address.
+    links: Mutex<HashMap<String, String>>,
     engine: engine::Database,
 }
 
@@ -75,7 +120,7 @@ impl World {
             rules: Rules::default(),
             public_url: "https://consent.example.org".into(),
         };
-        Self { core, clock, providers, engine: database }
+        Self { core, clock, providers, links: Mutex::default(), engine: database }
     }
 
     /// Puts an emulated provider at `http://<host>`.
