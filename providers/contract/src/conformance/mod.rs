@@ -15,14 +15,19 @@
 //! ```
 
 mod bench;
+mod delivery;
 mod report;
 mod subject;
 mod wire;
 
 mod consent;
+mod events;
+mod intake;
 mod mailing;
 mod pushing;
 mod reading;
+mod registering;
+mod secrecy;
 mod shape;
 mod stopping;
 mod trouble;
@@ -46,6 +51,10 @@ const THEMES: &[&[Rule]] = &[
     consent::RULES,
     withdrawing::RULES,
     mailing::RULES,
+    intake::RULES,
+    events::RULES,
+    registering::RULES,
+    secrecy::RULES,
 ];
 
 /// Ends a rule with a sentence unless a condition holds.
