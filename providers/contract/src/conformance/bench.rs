@@ -123,6 +123,15 @@ impl Bench {
         self.clock.fetch_add(i64::try_from(time.as_micros()).unwrap_or(i64::MAX), Ordering::SeqCst);
     }
 
+    /// Lets calls that hang land, and then the jobs that they started end.
+    pub(super) fn pass(&self, time: Duration) {
+        for _ in 0..2 {
+            self.advance(time / 2);
+            let now = self.now();
+            self.world().due(now);
+        }
+    }
+
     pub(super) fn truth(&self, at: &AudienceRef, email: &EmailAddress) -> Look {
         let now = self.now();
         self.world().truth(now, &at.list, email.as_str())
