@@ -8,3 +8,4 @@ mod consent;
 mod layers;
 mod schema;
 mod sql;
+mod sync;

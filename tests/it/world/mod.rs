@@ -2,6 +2,7 @@
 
 mod account;
 mod engine;
+mod records;
 
 pub use account::Account;
 pub use engine::Engine;
