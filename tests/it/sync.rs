@@ -360,9 +360,13 @@ async fn a_mailjet_job_that_lies_is_not_believed(engine: Engine) {
     let (world, account) = pool(engine, "mailjet", &people).await;
     world.accept(&account.tenant, &account.key, &people).await;
     account.provider().set("jobs", "silent").unwrap();
-    world.activate(&account).await;
+    world.sync(&account).await;
+    let run = world.core.confirm_run(&account.connection, "office").await.unwrap();
+    for _ in 0..40 {
+        while world.step().await {}
+        world.clock.advance(MINUTE);
+    }
     assert_eq!(account.mailable(world.clock.now()), Vec::<String>::new());
-    let run = world.core.store.runs(account.tenant.id, account.connection.id, 1).await.unwrap().remove(0);
     let report = world.core.report(&run).await.unwrap();
     assert_eq!(report.outcomes.get("failed"), Some(&60), "{report:?}");
     account.provider().set("jobs", "ok").unwrap();
