@@ -7,5 +7,6 @@ mod world;
 mod consent;
 mod layers;
 mod schema;
+mod simulation;
 mod sql;
 mod sync;
