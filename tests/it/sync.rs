@@ -70,12 +70,17 @@ async fn nothing_is_written_before_a_person_confirmed_the_first_plan(engine: Eng
     let (world, account) = pool(engine, provider, &["ada@example.org", "bob@example.org"]).await;
     world.accept(&account.tenant, &account.key, &["ada@example.org"]).await;
     // Somebody is on the list already, and nobody here knows of a consent.
-    account.provider().happen(world.clock.now(), "bob@example.org", &Happening::HostileImport(account.connection.list.clone()));
+    account.provider().happen(
+        world.clock.now(),
+        "bob@example.org",
+        &Happening::HostileImport(account.connection.list.clone()),
+    );
     let before = account.provider().log().len();
     world.sync(&account).await;
     let calls = account.provider().log()[before..].to_vec();
     assert!(calls.iter().all(|entry| entry.what.starts_with("GET ")), "{calls:?}");
-    let run = world.core.store.open_run(account.tenant.id, account.connection.id).await.unwrap().expect("a waiting run");
+    let run =
+        world.core.store.open_run(account.tenant.id, account.connection.id).await.unwrap().expect("a waiting run");
     assert_eq!(run.state, RunState::AwaitingConfirmation);
     let report = world.core.report(&run).await.unwrap();
     assert_eq!((report.planned.get("add"), report.planned.get("withdraw")), (Some(&1), Some(&1)), "{report:?}");

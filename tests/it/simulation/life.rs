@@ -83,7 +83,7 @@ impl Life {
             if left <= 0 {
                 return;
             }
-            self.world.clock.advance(left.min((time / 6).max(10 * SECOND)));
+            self.world.clock.advance(left.min((time / 3).max(MINUTE)));
         }
     }
 
@@ -125,8 +125,7 @@ impl Life {
         for account in &self.accounts {
             let open = self.world.core.store.open_run(self.tenant.id, account.connection.id).await.unwrap();
             if open.is_some_and(|run| run.state == RunState::AwaitingConfirmation) {
-                let connection =
-                    self.world.core.find_connection(&self.tenant, &account.connection.slug).await.unwrap();
+                let connection = self.world.core.find_connection(&self.tenant, &account.connection.slug).await.unwrap();
                 self.world.core.confirm_run(&connection, "office").await.unwrap();
             }
         }

@@ -69,21 +69,19 @@ impl Oracle {
             let slug = account.connection.slug.clone();
             let mailable = account.mailable(now);
             let connection = world.core.find_connection(&account.tenant, &slug).await.unwrap();
-            let works = connection.state == consentd::store::ConnectionState::Active
-                && connection.backoff_until <= now;
-            let mut against = BTreeSet::new();
-            for person in &mailable {
-                if !world.standing(account, person).await.sendable(now) {
-                    against.insert(person.clone());
-                }
-            }
+            let works = connection.state == consentd::store::ConnectionState::Active && connection.backoff_until <= now;
+            let consenting = world.consenting(account).await;
+            let against: BTreeSet<String> =
+                mailable.iter().filter(|person| !consenting.contains_key(*person)).cloned().collect();
             let watch = self.watch(&slug);
             let passed = (now - watch.looked_at).max(0);
             watch.looked_at = now;
             for person in &against {
                 let expected = watch.imported.contains(person) || watch.zombies;
                 assert!(
-                    watch.reached.contains(person) || expected || connection.state == consentd::store::ConnectionState::Shadow,
+                    watch.reached.contains(person)
+                        || expected
+                        || connection.state == consentd::store::ConnectionState::Shadow,
                     "seed {seed}: at {now} {slug} mails {person} again, who does not consent"
                 );
                 let harmed = watch.harmed.entry(person.clone()).or_default();
@@ -119,9 +117,13 @@ impl Oracle {
             let beliefs = world.beliefs(account).await;
             for (person, holding) in &beliefs {
                 let believed = holding.held == Held::Subscribed;
-                assert_eq!(believed, reached.contains(person), "seed {seed}: {slug} and {person}: we believe {holding:?}");
+                assert_eq!(
+                    believed,
+                    reached.contains(person),
+                    "seed {seed}: {slug} and {person}: we believe {holding:?}"
+                );
             }
-            for person in world.consenting(account).await {
+            for (person, _) in world.consenting(account).await.into_iter().filter(|(_, in_crm)| *in_crm) {
                 // Whom the provider deleted or keeps blocked, a human decides about.
                 let held = beliefs.get(&person).map_or(Held::Never, |holding| holding.held);
                 let human = matches!(held, Held::Missing | Held::Blocked);

@@ -8,9 +8,7 @@ use consentd::domain::ids::{InboxId, MailboxId};
 use consentd::domain::mailbox::best;
 use consentd::service::connection::NewConnection;
 use consentd::service::link::{DecideError, Decision, Visitor};
-use consentd::store::{
-    Address, Connection, ConnectionState, Holding, NewDelivery, Phase, RunState, Tenant, TenantKey,
-};
+use consentd::store::{Connection, ConnectionState, Holding, NewDelivery, Phase, RunState, Tenant, TenantKey};
 use consentd_provider::emulator::{EmulatedProvider, Happening};
 use consentd_provider::{Delivery, EmailAddress, HookMode, Intake};
 use secrecy::SecretString;
@@ -158,8 +156,8 @@ impl World {
             let dirty = !shadow && store.is_dirty(tenant, id).await.unwrap();
             let mut leaving = false;
             for phase in [Phase::Send, Phase::Confirm] {
-                leaving |= !shadow
-                    && !store.due_withdrawals(tenant, id, phase, Timestamp::MAX, 1).await.unwrap().is_empty();
+                leaving |=
+                    !shadow && !store.due_withdrawals(tenant, id, phase, Timestamp::MAX, 1).await.unwrap().is_empty();
             }
             let unsettled = !store.settled_holdings(tenant, id, Timestamp::MAX, 1).await.unwrap().is_empty();
             if walking || wanted || dirty || leaving || unsettled {
@@ -315,18 +313,21 @@ impl World {
         beliefs
     }
 
-    /// Everybody who consents and is in the CRM.
-    pub async fn consenting(&self, at: &Account) -> Vec<String> {
+    /// Everybody who consents for the purpose of the connection, and whether the CRM has them.
+    pub async fn consenting(&self, at: &Account) -> BTreeMap<String, bool> {
         let mut tx = self.core.store.begin().await.unwrap();
         let mailboxes = tx.mailboxes_after(at.tenant.id, MailboxId(Uuid::nil()), 10_000).await.unwrap();
         let people = tx.people(at.tenant.id, at.connection.purpose, &mailboxes).await.unwrap();
         drop(tx);
         let now = self.clock.now();
-        let consents = |variants: &[(Address, Standing)]| {
-            let standings: Vec<Standing> = variants.iter().map(|(_, standing)| *standing).collect();
-            best(&standings, now).1.sendable(now)
-        };
-        let here = people.into_iter().filter(|person| person.in_crm && consents(&person.variants));
-        here.flat_map(|person| person.variants.into_iter().map(|(address, _)| address.email.as_str().to_owned())).collect()
+        let mut consenting = BTreeMap::new();
+        for person in people {
+            let standings: Vec<Standing> = person.variants.iter().map(|(_, standing)| *standing).collect();
+            if best(&standings, now).1.sendable(now) {
+                let emails = person.variants.iter().map(|(address, _)| address.email.as_str().to_owned());
+                consenting.extend(emails.map(|email| (email, person.in_crm)));
+            }
+        }
+        consenting
     }
 }

@@ -7,8 +7,8 @@ mod records;
 
 pub use account::Account;
 pub use engine::Engine;
-pub use fuse::Fuse;
 pub(crate) use engine::on_both_engines;
+pub use fuse::Fuse;
 
 use async_trait::async_trait;
 use consentd::clock::{Clock, SimulatedClock, Timestamp, micros};
@@ -50,8 +50,7 @@ impl Gateways for Emulated {
         let providers = self.providers.0.lock().unwrap();
         let provider = providers.get(host).ok_or_else(|| format!("no emulated provider at {host}"))?;
         let clock = self.clock.clone();
-        let inner =
-            EmulatedGateway::new(provider.clone(), path.trim_end_matches('/'), Arc::new(move || clock.now()));
+        let inner = EmulatedGateway::new(provider.clone(), path.trim_end_matches('/'), Arc::new(move || clock.now()));
         Ok(Arc::new(Paced { inner, quotas: quotas.to_vec(), clock: self.clock.clone(), fuse: self.fuse.clone() }))
     }
 }
