@@ -6,6 +6,7 @@ mod list;
 mod mail;
 mod push;
 mod registration;
+mod single;
 mod webhook;
 mod wire;
 
