@@ -1,11 +1,13 @@
-//! A third provider, written by `docs/ADDING_A_PROVIDER.md` alone, keeps every rule.
+//! A third provider, written by `docs/ADDING_A_PROVIDER.md` alone, keeps every rule; and each of many wrong ones is found.
 
 #[path = "toy/adapter.rs"]
 mod adapter;
 #[path = "toy/emulator.rs"]
 mod emulator;
+#[path = "toy/flaws.rs"]
+mod flaws;
 
-use consentd_provider::conformance::{InMemory, Subject, run};
+use consentd_provider::conformance::{InMemory, Subject, Variation, run, run_only};
 
 const SUBJECT: Subject = Subject {
     full_account: Some(("full", "yes")),
@@ -16,4 +18,20 @@ const SUBJECT: Subject = Subject {
 async fn the_toy_keeps_every_rule() {
     let report = run(&InMemory(SUBJECT)).await;
     assert!(report.is_clean(), "{report}");
+}
+
+#[tokio::test]
+async fn every_wrong_toy_is_found_by_the_rule_it_breaks() {
+    let mut missed = Vec::new();
+    for (flaw, number) in flaws::FLAWS {
+        let options = Box::leak(Box::new([("flaw", *flaw)]));
+        let variations = Box::leak(Box::new([Variation { name: flaw, options, switches: &[] }]));
+        let subject = Subject { descriptor: &flaws::DESCRIPTOR, variations, ..SUBJECT };
+        let report = run_only(&InMemory(subject), &[*number]).await;
+        let found: Vec<_> = report.findings.iter().map(|finding| finding.variation).collect();
+        if found != [Some(*flaw)] {
+            missed.push(format!("P-{number:02} and the toy that {flaw}: {report}"));
+        }
+    }
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
 }

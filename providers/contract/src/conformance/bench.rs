@@ -308,6 +308,9 @@ pub(super) fn people(name: &str, count: usize) -> Result<Vec<EmailAddress>, Brok
     (0..count).map(|number| person(&format!("{name}{number}"))).collect()
 }
 
+/// What is wished about anybody.
+pub(super) type Wish = fn(&EmailAddress) -> Change;
+
 /// A subscription of somebody whom nobody has seen at the provider.
 pub(super) fn subscribe(email: &EmailAddress) -> Change {
     subscription(email, Fields::new(), Presence::New, false)
