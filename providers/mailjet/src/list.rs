@@ -186,12 +186,21 @@ enum Half {
     Recipients,
 }
 
+impl Half {
+    fn read(self, row: &Value) -> Result<Sighting, ProviderError> {
+        match self {
+            Self::Contacts => contact_row(row),
+            Self::Recipients => recipient_row(row),
+        }
+    }
+}
+
 pub(crate) async fn walk(api: &Api, out: &dyn Gateway, of: &AudienceRef, from: &Cursor) -> Result<Page, ProviderError> {
     let list = wire::list_id(of)?;
     let (half, offset) = position(from)?;
-    let (route, read): (_, fn(&Value) -> Result<Sighting, ProviderError>) = match half {
-        Half::Contacts => ("/v3/REST/contact", contact_row),
-        Half::Recipients => ("/v3/REST/listrecipient", recipient_row),
+    let route = match half {
+        Half::Contacts => "/v3/REST/contact",
+        Half::Recipients => "/v3/REST/listrecipient",
     };
     let path = format!("{route}?ContactsList={list}&Limit={PAGE}&Offset={offset}&Sort=ID");
     let rows = api.rows(out, Method::Get, route, path, None).await?;
@@ -205,7 +214,7 @@ pub(crate) async fn walk(api: &Api, out: &dyn Gateway, of: &AudienceRef, from: &
         Half::Contacts => Some(cursor(Half::Recipients, 0)),
         Half::Recipients => None,
     };
-    Ok(Page { sightings: rows.iter().map(read).collect::<Result<_, _>>()?, next })
+    Ok(Page { sightings: rows.iter().map(|row| half.read(row)).collect::<Result<_, _>>()?, next })
 }
 
 fn cursor(half: Half, offset: usize) -> Cursor {
