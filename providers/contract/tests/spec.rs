@@ -5,7 +5,7 @@ use consentd_provider::conformance::rules;
 /// The headings of the rules, and the text below each.
 fn specified() -> Vec<(&'static str, &'static str)> {
     let parts = include_str!("../SPEC.md").split("\n### ").skip(1);
-    parts.map(|part| part.split_once('\n').expect("a rule has a text")).collect()
+    parts.filter_map(|part| part.split_once('\n')).collect()
 }
 
 #[test]
