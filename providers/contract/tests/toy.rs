@@ -7,9 +7,11 @@ mod emulator;
 #[path = "toy/flaws.rs"]
 mod flaws;
 
-use consentd_provider::conformance::{InMemory, Subject, Variation, run, run_only};
+use consentd_provider::Descriptor;
+use consentd_provider::conformance::{InMemory, Subject, Variation, rules, run, run_only};
 
 const SUBJECT: Subject = Subject {
+    unique_field: Some("PHONE"),
     full_account: Some(("full", "yes")),
     ..Subject::new(&adapter::DESCRIPTOR, emulator::open, &[("key", emulator::KEY)])
 };
@@ -34,4 +36,19 @@ async fn every_wrong_toy_is_found_by_the_rule_it_breaks() {
         }
     }
     assert!(missed.is_empty(), "{}", missed.join("\n"));
+}
+
+#[tokio::test]
+async fn a_descriptor_without_a_quota_is_found() {
+    static WRONG: Descriptor = Descriptor { quotas: |_| Vec::new(), ..adapter::DESCRIPTOR };
+    let report = run_only(&InMemory(Subject { descriptor: &WRONG, ..SUBJECT }), &[1]).await;
+    assert_eq!(report.findings.len(), 1, "{report}");
+}
+
+#[test]
+fn every_rule_has_a_wrong_toy() {
+    let shown: Vec<u8> = flaws::FLAWS.iter().map(|(_, number)| *number).chain([1]).collect();
+    let unshown: Vec<String> =
+        rules().filter(|rule| !shown.contains(&rule.number)).map(|rule| rule.to_string()).collect();
+    assert!(unshown.is_empty(), "nobody has seen these rules fail: {unshown:?}");
 }

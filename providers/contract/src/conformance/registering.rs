@@ -58,7 +58,7 @@ async fn revived(lab: &Lab<'_>) -> Verdict {
     let (kim, lee, max) = (person("kim")?, person("lee")?, person("max")?);
     let bench = lab.with(&[&kim, &lee, &max]).await?;
     bench.hooked().await?;
-    bench.happen(&kim, &crate::emulator::Happening::Complains)?;
+    bench.happen(&kim, &crate::emulator::Happening::Unsubscribes(Some(bench.list.list.clone())))?;
     bench.deliveries(Duration::from_hours(26), Some(500));
     let state = bench.hooks(HOOK_URL, HOOK_SECRET, HookMode::Inspect).await?;
     let reached = !bench.reaches(HOOK_URL, &lee)?.is_empty();

@@ -64,7 +64,6 @@ async fn examine(bench: &Bench, changes: &[Change], disturbance: &str) -> Result
     }
     all_honest(changes, &push, &before, &bench.truths(&someone)).map_err(told)?;
     bench.heal();
-    bench.wire.clear();
     bench.pass(Duration::from_hours(24));
     let after = bench.truths(&someone);
     let untouched = push.outcomes.iter().zip(before.iter().zip(&after));

@@ -14,7 +14,8 @@ const AGAIN_AFTER: i64 = 600_000_000;
 
 /// An empty account.
 pub(crate) fn open() -> Box<dyn Emulator> {
-    Box::new(Postbox::default())
+    let fields = BTreeMap::from([("PHONE".into(), "text".into())]);
+    Box::new(Postbox { fields, ..Postbox::default() })
 }
 
 struct Contact {
@@ -42,6 +43,8 @@ struct Postbox {
     last_id: u64,
     lists: Vec<(u64, String)>,
     fields: BTreeMap<String, String>,
+    /// Whose a phone number is.
+    phones: BTreeMap<String, String>,
     contacts: BTreeMap<String, Contact>,
     mails: BTreeMap<String, String>,
     hooks: BTreeMap<String, Hook>,
@@ -292,6 +295,10 @@ impl Postbox {
         }
         if self.full && !self.contacts.contains_key(&email) {
             return "full";
+        }
+        let phone = row.pointer("/fields/PHONE").and_then(Value::as_str);
+        if phone.is_some_and(|phone| *self.phones.entry(phone.into()).or_insert_with(|| email.clone()) != email) {
+            return "taken";
         }
         self.last_id += 1;
         let new = Contact { id: self.last_id, lists: BTreeMap::new(), block: None };

@@ -34,6 +34,7 @@ pub(crate) const FLAWS: &[(&str, u8)] = &[
     ("carries out one chunk", 23),
     ("goes one by one", 24),
     ("stops at a bad row", 25),
+    ("claims that all was applied", 26),
     ("takes a full account for a bad row", 27),
     ("calls every job done", 28),
     ("claims that all was applied", 29),
@@ -44,7 +45,7 @@ pub(crate) const FLAWS: &[(&str, u8)] = &[
     ("never lifts", 34),
     ("claims that all was applied", 35),
     ("writes the address as a field", 36),
-    ("refuses a known contact that is gone", 37),
+    ("refuses whom it does not find", 37),
     ("subscribes to every list", 38),
     ("withdraws from everything", 39),
     ("withdraws from one list", 40),
@@ -135,7 +136,6 @@ impl Flawed {
     /// What a wrong adapter makes of an outcome that is right.
     fn retell(&self, outcome: Outcome, change: &Change, look: Look) -> Outcome {
         let subscribes = matches!(change, Change::Subscribe { .. });
-        let new = matches!(change, Change::Subscribe { presence: Presence::New, .. });
         let no = Outcome::Refused(Refusal::Invalid { code: "no".into(), reason: "no".into() });
         match self.flaw.as_str() {
             "claims that all was applied" => Outcome::Applied,
@@ -143,7 +143,7 @@ impl Flawed {
             "takes a full account for a bad row" if outcome == Outcome::Refused(Refusal::AccountLimit) => no,
             "refuses to withdraw twice" if !subscribes && (look.unsubscribed || look.blocked) => no,
             "refuses to withdraw a stranger" if !subscribes && !look.exists => no,
-            "refuses a known contact that is gone" if new && !look.exists => no,
+            "refuses whom it does not find" if subscribes && !look.exists => no,
             _ => outcome,
         }
     }
