@@ -152,7 +152,7 @@ impl Account {
                 "DeliveredCount": contact.map_or(0, |contact| contact.delivered),
                 "HardBouncedCount": mails("hardbounced"),
                 "LastActivityAt": stamp_or_empty(contact.map(|contact| contact.active)), "ListRecipientID": row.id,
-                "OpenedCount": 0, "SoftBouncedCount": mails("softbounced"), "SpamComplaintCount": mails("spam"),
+                "OpenedCount": 0, "PreQueuedCount": 0, "ProcessedCount": 0, "QueuedCount": 0, "SoftBouncedCount": mails("softbounced"), "SpamComplaintCount": mails("spam"),
                 "UnsubscribedCount": u8::from(row.unsubscribed),
             })
         }))
