@@ -349,11 +349,13 @@ pub(super) fn honest(change: &Change, outcome: &Outcome, before: Look, after: Lo
         Change::Subscribe { lift, .. } => ("subscription", Some(*lift)),
         Change::Withdraw { .. } => ("withdrawal", None),
     };
+    let everything = matches!(change, Change::Withdraw { scope: Scope::Everything, .. });
     let holds = match (outcome, lift) {
         (Outcome::Applied, Some(true)) => after.mailable(),
         (Outcome::Applied, Some(false)) => {
             after.exists && after.on_list && (after.mailable() || before.unsubscribed || before.blocked)
         }
+        (Outcome::Applied, None) if everything => !after.exists || after.blocked,
         (Outcome::Applied, None) => !after.mailable(),
         (Outcome::Untouched, _) => after == before,
         (Outcome::Refused(_), Some(_)) => before.mailable() || !after.mailable(),
