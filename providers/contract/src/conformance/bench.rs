@@ -1,6 +1,6 @@
 //! A world for one examination: an account, two lists, a clock, and the truth about it all.
 
-use super::wire::Wire;
+use super::wire::{Refused, Wire};
 use super::{Broken, Setup, Subject, Variation, ensure};
 use crate::emulator::{EmulatedProvider, Fault, FaultRule, Happening, Outgoing};
 use crate::{
@@ -123,6 +123,15 @@ impl Bench {
         self.clock.fetch_add(i64::try_from(time.as_micros()).unwrap_or(i64::MAX), Ordering::SeqCst);
     }
 
+    /// Lets calls that hang land, and then the jobs that they started end.
+    pub(super) fn pass(&self, time: Duration) {
+        for _ in 0..2 {
+            self.advance(time / 2);
+            let now = self.now();
+            self.world().due(now);
+        }
+    }
+
     pub(super) fn truth(&self, at: &AudienceRef, email: &EmailAddress) -> Look {
         let now = self.now();
         self.world().truth(now, &at.list, email.as_str())
@@ -145,13 +154,17 @@ impl Bench {
 
     /// Disturbs every call until [`Bench::heal`].
     pub(super) fn disturb_all(&self, fault: &Fault) {
-        self.disturb("", fault);
+        match fault {
+            Fault::Refuse => self.wire.refuse(Refused::All),
+            fault => self.disturb("", fault),
+        }
     }
 
     /// Disturbs every call that is not a `GET` until [`Bench::heal`].
     pub(super) fn disturb_writes(&self, fault: &Fault) {
-        for method in ["POST /", "PUT /", "DELETE /"] {
-            self.disturb(method, fault);
+        match fault {
+            Fault::Refuse => self.wire.refuse(Refused::Writes),
+            fault => ["POST /", "PUT /", "DELETE /"].into_iter().for_each(|method| self.disturb(method, fault)),
         }
     }
 
@@ -160,6 +173,7 @@ impl Bench {
     }
 
     pub(super) fn heal(&self) {
+        self.wire.clear();
         self.world().heal();
     }
 
@@ -298,6 +312,9 @@ pub(super) fn person(name: &str) -> Result<EmailAddress, Broken> {
 pub(super) fn people(name: &str, count: usize) -> Result<Vec<EmailAddress>, Broken> {
     (0..count).map(|number| person(&format!("{name}{number}"))).collect()
 }
+
+/// What is wished about anybody.
+pub(super) type Wish = fn(&EmailAddress) -> Change;
 
 /// A subscription of somebody whom nobody has seen at the provider.
 pub(super) fn subscribe(email: &EmailAddress) -> Change {
