@@ -13,6 +13,9 @@ mod registration;
 mod webhook;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 use async_trait::async_trait;
 use consentd_provider::{
     AccountFacts, AccountSettings, AudienceRef, Capability, Change, CredentialSpec, Cursor, Delivery, Descriptor,
@@ -57,7 +60,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
 
 /// Per account, a second and an hour at the same time (Brevo sheet 2).
 fn quotas(settings: &AccountSettings) -> Vec<Quota> {
-    let (second, hour) = (Duration::from_secs(1), Duration::from_secs(3_600));
+    let (second, hour) = (Duration::from_secs(1), Duration::from_hours(1));
     let (contacts, hourly, mails, rest) = match settings.option(&PLAN) {
         "extended" => (60, 216_000, 6_000, 600),
         "advanced" => (20, 72_000, 2_000, 200),

@@ -247,14 +247,19 @@ pub(crate) fn limited(error: &ProviderError) -> bool {
     matches!(error, ProviderError::Rejected { status, code, .. } if *status == 402 || code == "not_enough_credits")
 }
 
+/// Whether a refusal is about the list, which is nobody's fault. "blacklisted" is another word.
+fn about_list(reason: &str) -> bool {
+    let mut words = reason.split(|c: char| !c.is_ascii_alphanumeric());
+    words.any(|word| word.to_ascii_lowercase().starts_with("list"))
+}
+
 /// What a refused row means, unless the refusal is about the whole push.
 fn refused(error: ProviderError) -> Result<Refusal, ProviderError> {
     if limited(&error) {
         return Ok(Refusal::AccountLimit);
     }
     match error {
-        // A list that is gone is nobody's fault.
-        ProviderError::Rejected { ref reason, .. } if reason.to_ascii_lowercase().contains("list") => Err(error),
+        ProviderError::Rejected { ref reason, .. } if about_list(reason) => Err(error),
         ProviderError::Rejected { status: 400, code, reason } => Ok(Refusal::Invalid { code, reason }),
         other => Err(other),
     }

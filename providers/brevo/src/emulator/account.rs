@@ -15,7 +15,6 @@ pub(super) const OWNER: &str = "owner@brevo-emulator.example";
 
 /// A contact.
 #[derive(Debug, Clone, Default)]
-#[expect(clippy::struct_field_names, reason = "as Brevo names them")]
 pub(super) struct Contact {
     pub(super) id: i64,
     pub(super) email: String,
@@ -159,30 +158,6 @@ impl Account {
         reached.map(|contact| contact.email.clone()).collect()
     }
 
-    pub(super) fn facts(&self, asked: &Asked) -> Result<Response, Response> {
-        if asked.method != "GET" {
-            return no_method();
-        }
-        ok(&json!({
-            "organization_id": "5f0000000000000000000001",
-            "email": OWNER, "firstName": "Emulated", "lastName": "Owner", "companyName": "Emulated Company",
-            "address": { "street": "1 rue de l'Exemple", "city": "Paris", "zipCode": "75001", "country": "France" },
-            "plan": [{ "type": "free", "credits": 300, "creditsType": "sendLimit" }],
-            "relay": {
-                "enabled": true,
-                "data": { "userName": OWNER, "relay": "smtp-relay.brevo-emulator.example", "port": 587 },
-            },
-            "marketingAutomation": { "enabled": false },
-        }))
-    }
-
-    pub(super) fn senders(&self, asked: &Asked) -> Result<Response, Response> {
-        if asked.method != "GET" {
-            return no_method();
-        }
-        ok(&json!({ "senders": [{ "id": 1, "name": "Emulated Company", "email": OWNER, "active": true, "ips": [] }] }))
-    }
-
     /// The lists of a body, all of which must exist.
     pub(super) fn list_ids(&self, body: &Value, name: &str) -> Result<BTreeSet<i64>, Response> {
         let wrong = || error(400, "invalid_parameter", &format!("{name} is not valid"));
@@ -195,6 +170,30 @@ impl Account {
             Some(_) => Err(wrong()),
         }
     }
+}
+
+pub(super) fn facts(asked: &Asked) -> Result<Response, Response> {
+    if asked.method != "GET" {
+        return no_method();
+    }
+    ok(&json!({
+        "organization_id": "5f0000000000000000000001",
+        "email": OWNER, "firstName": "Emulated", "lastName": "Owner", "companyName": "Emulated Company",
+        "address": { "street": "1 rue de l'Exemple", "city": "Paris", "zipCode": "75001", "country": "France" },
+        "plan": [{ "type": "free", "credits": 300, "creditsType": "sendLimit" }],
+        "relay": {
+            "enabled": true,
+            "data": { "userName": OWNER, "relay": "smtp-relay.brevo-emulator.example", "port": 587 },
+        },
+        "marketingAutomation": { "enabled": false },
+    }))
+}
+
+pub(super) fn senders(asked: &Asked) -> Result<Response, Response> {
+    if asked.method != "GET" {
+        return no_method();
+    }
+    ok(&json!({ "senders": [{ "id": 1, "name": "Emulated Company", "email": OWNER, "active": true, "ips": [] }] }))
 }
 
 /// Phone numbers agree when their digits do, without leading zeros.

@@ -66,7 +66,7 @@ struct Delivery {
 /// All registrations and deliveries.
 #[derive(Default)]
 pub(super) struct Hooks {
-    hooks: BTreeMap<i64, Hook>,
+    registered: BTreeMap<i64, Hook>,
     windows: BTreeMap<i64, (Timestamp, Vec<Value>)>,
     deliveries: Vec<Delivery>,
     last: u64,
@@ -80,7 +80,7 @@ impl Hooks {
             hook.kind == kind && events.is_some_and(|events| events.iter().any(|event| event == name))
         };
         let interested: Vec<(i64, Hook)> =
-            self.hooks.iter().filter(|(_, hook)| wanted(hook)).map(|(id, hook)| (*id, hook.clone())).collect();
+            self.registered.iter().filter(|(_, hook)| wanted(hook)).map(|(id, hook)| (*id, hook.clone())).collect();
         for (id, hook) in interested {
             let mut payload = payload.clone();
             // The webhook's own id, the same in all its deliveries.
@@ -113,7 +113,7 @@ impl Hooks {
     pub(super) fn due(&mut self, now: Timestamp, switches: &Switches) -> Vec<Outgoing> {
         let closed: Vec<i64> = self.windows.iter().filter(|(_, (end, _))| *end <= now).map(|(id, _)| *id).collect();
         for id in closed {
-            let (Some((_, events)), Some(hook)) = (self.windows.remove(&id), self.hooks.get(&id).cloned()) else {
+            let (Some((_, events)), Some(hook)) = (self.windows.remove(&id), self.registered.get(&id).cloned()) else {
                 continue;
             };
             for part in events.chunks(BATCH) {
@@ -153,7 +153,7 @@ impl Account {
         match (asked.method.as_str(), path) {
             ("GET", []) => {
                 let kind = asked.query("type").unwrap_or("transactional");
-                let found = self.hooks.hooks.iter().filter(|(_, hook)| hook.kind == kind);
+                let found = self.hooks.registered.iter().filter(|(_, hook)| hook.kind == kind);
                 let rows: Vec<Value> = found.map(|(id, hook)| self.hook_row(*id, hook)).collect();
                 if rows.is_empty() {
                     return failed(400, "document_not_found", "Webhooks not found");
@@ -167,23 +167,23 @@ impl Account {
                     _ => "transactional".into(),
                 };
                 check(&kind, &members)?;
-                if self.hooks.hooks.len() >= MOST {
+                if self.hooks.registered.len() >= MOST {
                     return failed(400, "out_of_range", "The account has the most webhooks it can have");
                 }
                 let id = self.next_id();
                 let hook = Hook { kind, members, created: self.now, modified: self.now };
-                self.hooks.hooks.insert(id, hook);
+                self.hooks.registered.insert(id, hook);
                 answered(201, &json!({ "id": id }))
             }
             ("GET", [_]) => {
-                let hook = self.hooks.hooks.get(&id).ok_or_else(unknown)?;
+                let hook = self.hooks.registered.get(&id).ok_or_else(unknown)?;
                 ok(&self.hook_row(id, hook))
             }
             ("PUT", [_]) => {
                 let mut members = asked.json()?.as_object().cloned().unwrap_or_default();
                 members.remove("type");
                 let now = self.now;
-                let hook = self.hooks.hooks.get_mut(&id).ok_or_else(unknown)?;
+                let hook = self.hooks.registered.get_mut(&id).ok_or_else(unknown)?;
                 let mut merged = hook.members.clone();
                 merged.extend(members);
                 check(&hook.kind, &merged)?;
@@ -192,7 +192,7 @@ impl Account {
                 empty(204)
             }
             ("DELETE", [_]) => {
-                self.hooks.hooks.remove(&id).ok_or_else(unknown)?;
+                self.hooks.registered.remove(&id).ok_or_else(unknown)?;
                 empty(204)
             }
             _ => no_method(),

@@ -20,10 +20,13 @@ pub(super) struct Process {
     refused: BTreeSet<&'static str>,
 }
 
+/// An address and its attributes.
+type Row = (String, Map<String, Value>);
+
 /// What an import shall do.
 #[derive(Debug, Clone)]
 struct Import {
-    rows: Vec<(String, Map<String, Value>)>,
+    rows: Vec<Row>,
     lists: BTreeSet<i64>,
     update: bool,
     erase: bool,
@@ -202,7 +205,7 @@ impl Account {
 }
 
 /// The rows of a body: JSON, or CSV with a header and semicolons (Brevo sheet 3.8).
-fn rows(body: &Value) -> Result<Vec<(String, Map<String, Value>)>, Response> {
+fn rows(body: &Value) -> Result<Vec<Row>, Response> {
     if let Some(Value::Array(rows)) = body.get("jsonBody") {
         let read = |row: &Value| {
             let email = row.get("email").and_then(Value::as_str).unwrap_or_default();

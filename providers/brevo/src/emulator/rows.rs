@@ -92,7 +92,9 @@ impl Filter {
     pub(super) fn holds(&self, contact: &Contact) -> bool {
         match contact.attributes.get(&self.attribute) {
             Some(Value::String(held)) => *held == self.value,
-            Some(held) => held.to_string() == self.value,
+            Some(Value::Number(held)) => held.as_f64().is_some() && held.as_f64() == self.value.parse().ok(),
+            Some(Value::Bool(held)) => held.to_string() == self.value,
+            Some(_) => false,
             None => self.attribute == "EMAIL" && contact.email == self.value.to_lowercase(),
         }
     }
