@@ -30,3 +30,13 @@ fn every_rule_says_how_binding_it_is() {
         assert!(binding, "{heading} binds nobody");
     }
 }
+
+#[test]
+fn the_guide_points_at_files_that_are_there() {
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs");
+    let guide = std::fs::read_to_string(format!("{docs}/ADDING_A_PROVIDER.md")).expect("the guide is there");
+    let links: Vec<&str> = guide.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0)).collect();
+    let broken: Vec<&&str> =
+        links.iter().filter(|link| !std::path::Path::new(&format!("{docs}/{link}")).exists()).collect();
+    assert!(links.len() > 3 && broken.is_empty(), "{broken:?}");
+}
