@@ -68,7 +68,7 @@ struct Delivery {
 pub(super) struct Hooks {
     registered: BTreeMap<i64, Hook>,
     windows: BTreeMap<i64, (Timestamp, Vec<Value>)>,
-    deliveries: Vec<Delivery>,
+    deliveries: BTreeMap<u64, Delivery>,
     last: u64,
 }
 
@@ -106,7 +106,7 @@ impl Hooks {
         }
         let url = hook.members.get("url").and_then(Value::as_str).unwrap_or_default().to_owned();
         let outgoing = Outgoing { id: self.last, url, headers, body: body.to_string().into_bytes() };
-        self.deliveries.push(Delivery { outgoing, due: now, tries: 0, under_way: false });
+        self.deliveries.insert(self.last, Delivery { outgoing, due: now, tries: 0, under_way: false });
     }
 
     /// Hands out what is due and notes that it is under way.
@@ -121,7 +121,7 @@ impl Hooks {
                 self.owe(now, &hook, &body);
             }
         }
-        let ready = self.deliveries.iter_mut().filter(|one| !one.under_way && one.due <= now);
+        let ready = self.deliveries.values_mut().filter(|one| !one.under_way && one.due <= now);
         ready
             .map(|delivery| {
                 delivery.under_way = true;
@@ -132,9 +132,8 @@ impl Hooks {
 
     /// Silence and 429 are tried again, success ends it, and everything else throws the event away.
     pub(super) fn delivered(&mut self, now: Timestamp, id: u64, status: Option<u16>) {
-        let Some(at) = self.deliveries.iter().position(|one| one.outgoing.id == id) else { return };
         let again = matches!(status, None | Some(429));
-        if let Some(delivery) = self.deliveries.get_mut(at).filter(|_| again)
+        if let Some(delivery) = self.deliveries.get_mut(&id).filter(|_| again)
             && let Some(wait) = RETRIES.get(delivery.tries)
         {
             delivery.tries += 1;
@@ -142,7 +141,7 @@ impl Hooks {
             delivery.under_way = false;
             return;
         }
-        self.deliveries.remove(at);
+        self.deliveries.remove(&id);
     }
 }
 
