@@ -1,6 +1,10 @@
 //! The only way out of the process: quotas, time-outs, repetition of safe requests, redaction. The only module that
 //! imports reqwest and governor.
 
+mod plain;
+
+pub use plain::{Answer, Plain};
+
 use crate::clock::Clock;
 use crate::random::Random;
 use consentd_provider::{Gateway, Quota, RateHeaders};
