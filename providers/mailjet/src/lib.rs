@@ -6,6 +6,9 @@ mod list;
 mod mail;
 mod push;
 mod registration;
+mod single;
+#[cfg(all(test, feature = "emulator"))]
+mod tests;
 mod webhook;
 mod wire;
 

@@ -1,6 +1,6 @@
 //! A world for one examination: an account, two lists, a clock, and the truth about it all.
 
-use super::wire::Wire;
+use super::wire::{Refused, Wire};
 use super::{Broken, Setup, Subject, Variation, ensure};
 use crate::emulator::{EmulatedProvider, Fault, FaultRule, Happening, Outgoing};
 use crate::{
@@ -154,13 +154,17 @@ impl Bench {
 
     /// Disturbs every call until [`Bench::heal`].
     pub(super) fn disturb_all(&self, fault: &Fault) {
-        self.disturb("", fault);
+        match fault {
+            Fault::Refuse => self.wire.refuse(Refused::All),
+            fault => self.disturb("", fault),
+        }
     }
 
     /// Disturbs every call that is not a `GET` until [`Bench::heal`].
     pub(super) fn disturb_writes(&self, fault: &Fault) {
-        for method in ["POST /", "PUT /", "DELETE /"] {
-            self.disturb(method, fault);
+        match fault {
+            Fault::Refuse => self.wire.refuse(Refused::Writes),
+            fault => ["POST /", "PUT /", "DELETE /"].into_iter().for_each(|method| self.disturb(method, fault)),
         }
     }
 
@@ -169,6 +173,7 @@ impl Bench {
     }
 
     pub(super) fn heal(&self) {
+        self.wire.clear();
         self.world().heal();
     }
 
@@ -307,6 +312,9 @@ pub(super) fn person(name: &str) -> Result<EmailAddress, Broken> {
 pub(super) fn people(name: &str, count: usize) -> Result<Vec<EmailAddress>, Broken> {
     (0..count).map(|number| person(&format!("{name}{number}"))).collect()
 }
+
+/// What is wished about anybody.
+pub(super) type Wish = fn(&EmailAddress) -> Change;
 
 /// A subscription of somebody whom nobody has seen at the provider.
 pub(super) fn subscribe(email: &EmailAddress) -> Change {

@@ -238,7 +238,7 @@ async fn no_body_is_fatal(lab: &Lab<'_>) -> Verdict {
     for body in &bodies {
         let Ok(events) = provider.read(&Verified::stored(body)) else { continue };
         for event in events {
-            let shown = format!("{:?}{}{:?}", event.kind, event.detail, event.message_id);
+            let shown = format!("{:?}{}", event.kind, event.detail);
             ensure!(!shown.contains('@'), "a strange body put an address where it may be shown");
             ensure!(shown.len() < 2_000, "a strange body put {} bytes where a few words belong", shown.len());
         }

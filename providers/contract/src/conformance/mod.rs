@@ -34,7 +34,7 @@ mod trouble;
 mod walking;
 mod withdrawing;
 
-pub use report::{Finding, Report, RuleName, rules, run};
+pub use report::{Finding, Report, RuleName, rules, run, run_only};
 pub use subject::{InMemory, Now, Setup, Subject, Switch, Variation};
 
 use bench::Lab;

@@ -42,11 +42,10 @@ impl Wish {
         }
         let wish = |(at, email): (usize, &EmailAddress)| match self {
             Self::New => subscribe(email),
-            Self::Known => refresh(email),
             Self::Lift => lift(email),
             Self::Leave(scope) => withdraw(email, scope),
             Self::Mixed if at % 2 == 0 => withdraw(email, Scope::Purpose),
-            Self::Mixed => refresh(email),
+            Self::Known | Self::Mixed => refresh(email),
         };
         let changes = crowd.iter().enumerate().map(wish).collect();
         bench.wire.take();
@@ -65,7 +64,6 @@ async fn examine(bench: &Bench, changes: &[Change], disturbance: &str) -> Result
     }
     all_honest(changes, &push, &before, &bench.truths(&someone)).map_err(told)?;
     bench.heal();
-    bench.wire.clear();
     bench.pass(Duration::from_hours(24));
     let after = bench.truths(&someone);
     let untouched = push.outcomes.iter().zip(before.iter().zip(&after));

@@ -4,6 +4,7 @@ use super::account::{Account, Contact, is_address};
 use super::answer::{self, Answer, invalid, page, refusal, row};
 use super::ask::{Ask, flag};
 use super::instant::{stamp, stamp_or_empty};
+use consentd_provider::Response;
 use serde_json::{Value, json};
 
 /// What a contact may not be given (Mailjet sheet 3.1).
@@ -43,7 +44,8 @@ impl Account {
     /// Contacts that the common filters of `/contact` and `/contactdata` let through, by id.
     pub(super) fn filtered(&self, ask: &Ask) -> Vec<&Contact> {
         let listed = ask.filter("contactslist").map(|list| {
-            let mut ids: Vec<u64> = self.rows_of(Some(list.parse().unwrap_or(0))).iter().map(|row| row.contact).collect();
+            let mut ids: Vec<u64> =
+                self.rows_of(Some(list.parse().unwrap_or(0))).iter().map(|row| row.contact).collect();
             ids.sort_unstable();
             ids
         });
@@ -68,8 +70,8 @@ impl Account {
             .collect()
     }
 
-    pub(super) fn contact_rows(&self, ask: &Ask) -> Answer {
-        Ok(page(ask, &self.filtered(ask), |contact| show(contact)))
+    pub(super) fn contact_rows(&self, ask: &Ask) -> Response {
+        page(ask, &self.filtered(ask), |contact| show(contact))
     }
 
     pub(super) fn contact(&self, ask: &Ask) -> Answer {
@@ -83,7 +85,9 @@ impl Account {
         }
         let email = ask.text("email").unwrap_or_default().trim().to_owned();
         if !is_address(&email) {
-            return Err(invalid(&json!({ "Email": "MJ08 Property email is invalid: MJ03 A non-empty value is required" })));
+            return Err(invalid(
+                &json!({ "Email": "MJ08 Property email is invalid: MJ03 A non-empty value is required" }),
+            ));
         }
         if self.by_email(&email).is_some() {
             return Err(answer::duplicate("Contact", &email, "Email"));
@@ -104,11 +108,14 @@ impl Account {
         let mut changed = false;
         if let Some(excluded) = ask.get("isexcludedfromcampaigns") {
             let Some(excluded) = flag(excluded) else {
-                return Err(invalid(&json!({ "IsExcludedFromCampaigns": "MJ08 Property type does not match definition" })));
+                return Err(invalid(
+                    &json!({ "IsExcludedFromCampaigns": "MJ08 Property type does not match definition" }),
+                ));
             };
             changed |= self.exclude(ask.now, id, excluded);
         }
-        if let Some(name) = ask.text("name").filter(|name| self.contacts.get(&id).is_some_and(|one| one.name != *name)) {
+        if let Some(name) = ask.text("name").filter(|name| self.contacts.get(&id).is_some_and(|one| one.name != *name))
+        {
             self.describe(ask.now, id, Some(name), serde_json::Map::new());
             changed = true;
         }
@@ -119,7 +126,7 @@ impl Account {
     }
 
     /// A property that exists but may not be set was once answered with 401 (Mailjet sheet 1.2).
-    pub(super) fn not_settable(&self, resource: &str, name: &str) -> consentd_provider::Response {
+    pub(super) fn not_settable(&self, resource: &str, name: &str) -> Response {
         if !READ_ONLY.iter().chain(&["Email"]).any(|known| known.eq_ignore_ascii_case(name)) {
             return answer::strange(resource, name);
         }

@@ -1,0 +1,99 @@
+//! Attributes, clashes and filters of contacts.
+
+use super::account::{Account, Contact, same_phone};
+use super::answer::{Asked, error};
+use crate::date::day;
+use consentd_provider::{Response, Timestamp};
+use serde_json::{Map, Value};
+
+/// Attributes that no two contacts share, with the name that errors give them.
+const UNIQUE: [&str; 3] = ["SMS", "WHATSAPP", "LANDLINE_NUMBER"];
+
+impl Account {
+    /// The values that Brevo takes: unknown names and wrong types are dropped in silence (Brevo sheet 3.2).
+    pub(super) fn typed(&self, given: Option<&Value>) -> Map<String, Value> {
+        let given = given.and_then(Value::as_object);
+        let taken = given.into_iter().flatten().filter(|(name, value)| {
+            let attribute = self.attributes.get(name.as_str());
+            attribute.is_some_and(|attribute| match attribute.kind.as_str() {
+                "float" | "id" => value.is_number(),
+                "boolean" => value.is_boolean(),
+                "multiple-choice" => value.is_array(),
+                _ if attribute.category == "global" || attribute.category == "calculated" => false,
+                "date" => value.as_str().is_some_and(|text| day(&format!("{text}T00:00")).is_some()),
+                _ => value.is_string() || value.is_number(),
+            })
+        });
+        taken.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    /// Other contacts that hold a new address or a new unique value, and how errors name it.
+    pub(super) fn clashes(
+        &self,
+        id: i64,
+        email: Option<&str>,
+        attributes: &Map<String, Value>,
+    ) -> Vec<(i64, &'static str)> {
+        let mut clashes = Vec::new();
+        if let Some(other) = email.and_then(|email| self.find(email, Some("email_id"))).filter(|other| *other != id) {
+            clashes.push((other, "email"));
+        }
+        for name in UNIQUE {
+            let Some(Value::String(value)) = attributes.get(name) else { continue };
+            let same = |contact: &&Contact| {
+                contact.id != id && contact.attributes.get(name).is_some_and(|held| same_phone(held, value))
+            };
+            clashes.extend(self.contacts.values().find(same).map(|contact| (contact.id, name)));
+        }
+        clashes
+    }
+}
+
+/// The instant of a query such as `modifiedSince`; the beginning of time when it is not given.
+pub(super) fn since(asked: &Asked, name: &str) -> Result<Timestamp, Response> {
+    let Some(text) = asked.query(name) else { return Ok(Timestamp::MIN) };
+    instant(text).ok_or_else(|| error(400, "invalid_parameter", &format!("{name} is not valid")))
+}
+
+/// An RFC 3339 time.
+fn instant(text: &str) -> Option<Timestamp> {
+    let (date, clock) = text.split_once(['T', ' '])?;
+    let zone = clock.find(['Z', '+', '-']).unwrap_or(clock.len());
+    let (clock, zone) = clock.split_at_checked(zone)?;
+    let mut parts = clock.split(':');
+    let (hours, minutes) = (parts.next()?.parse::<i64>().ok()?, parts.next()?.parse::<i64>().ok()?);
+    let seconds = parts.next().unwrap_or("0").split('.').next()?.parse::<i64>().ok()?;
+    let offset = match zone.strip_prefix(['+', '-']) {
+        Some(offset) => {
+            let (hours, minutes) = offset.split_once(':')?;
+            let minutes = hours.parse::<i64>().ok()? * 60 + minutes.parse::<i64>().ok()?;
+            if zone.starts_with('-') { -minutes } else { minutes }
+        }
+        None => 0,
+    };
+    let day = day(&format!("{date}T00:00Z"))?;
+    Some((((day * 24 + hours) * 60 + minutes - offset) * 60 + seconds) * 1_000_000)
+}
+
+/// `equals(ATTRIBUTE,"value")`.
+pub(super) struct Filter {
+    attribute: String,
+    value: String,
+}
+
+pub(super) fn filter(text: &str) -> Result<Filter, Response> {
+    let inside = text.strip_prefix("equals(").and_then(|rest| rest.strip_suffix(')'));
+    let parts = inside.and_then(|inside| inside.split_once(','));
+    let (attribute, value) = parts.ok_or_else(|| error(400, "invalid_parameter", "filter is not valid"))?;
+    Ok(Filter { attribute: attribute.trim().into(), value: value.trim().trim_matches('"').into() })
+}
+
+impl Filter {
+    pub(super) fn holds(&self, contact: &Contact) -> bool {
+        match contact.attributes.get(&self.attribute) {
+            Some(Value::String(held)) => *held == self.value,
+            Some(held) => held.to_string() == self.value,
+            None => self.attribute == "EMAIL" && contact.email == self.value.to_lowercase(),
+        }
+    }
+}
