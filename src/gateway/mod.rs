@@ -1,9 +1,9 @@
 //! The only way out of the process: quotas, time-outs, repetition of safe requests, redaction. The only module that
 //! imports reqwest and governor.
 
-mod plain;
+mod courier;
 
-pub use plain::{Answer, Plain};
+pub use courier::Courier;
 
 use crate::clock::Clock;
 use crate::random::Random;

@@ -50,7 +50,7 @@ pub struct Accounts {
 impl Accounts {
     /// No account yet; `emulator` makes an empty one.
     #[must_use]
-    pub fn new(time: Arc<Clockwork>, emulator: impl Fn() -> Box<dyn Emulator> + Send + Sync + 'static) -> Self {
+    pub fn new(time: Arc<Clockwork>, emulator: fn() -> Box<dyn Emulator>) -> Self {
         let open = move || Arc::new(Mutex::new(EmulatedProvider::new(emulator())));
         Self { open: Box::new(open), opened: Mutex::default(), time }
     }

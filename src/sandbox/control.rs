@@ -2,9 +2,9 @@
 
 use super::accounts::{Account, Accounts, held};
 use crate::clock::{SECOND, Timestamp};
-use axum::Json;
 use axum::extract::Query;
-use axum::http::{StatusCode, Uri};
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
 use consentd_provider::emulator::{Call, CourierFaults, Fault, FaultRule, Happening};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -133,17 +133,12 @@ struct Logged<'a> {
 }
 
 /// Carries out one of the sandbox's own calls.
-pub(super) fn answer(
-    accounts: &Accounts,
-    command: &str,
-    credential: Option<&str>,
-    call: &Call,
-    uri: &Uri,
-) -> (StatusCode, Json<Value>) {
-    match carry_out(accounts, command, credential, call, uri) {
-        Ok(said) => (StatusCode::OK, Json(said)),
-        Err(Wrong(status, words)) => (status, Json(json!({ "error": words }))),
-    }
+pub(super) fn answer(accounts: &Accounts, command: &str, credential: Option<&str>, call: &Call, uri: &Uri) -> Response {
+    let (status, said) = match carry_out(accounts, command, credential, call, uri) {
+        Ok(said) => (StatusCode::OK, said),
+        Err(Wrong(status, words)) => (status, json!({ "error": words })),
+    };
+    (status, [(header::CONTENT_TYPE, "application/json")], format!("{said}\n")).into_response()
 }
 
 fn carry_out(accounts: &Accounts, command: &str, credential: Option<&str>, call: &Call, uri: &Uri) -> Said {
@@ -153,9 +148,10 @@ fn carry_out(accounts: &Accounts, command: &str, credential: Option<&str>, call:
     match (call.method.as_str(), command) {
         ("GET", "accounts") => {
             let lines = accounts.all();
-            let lines = lines.iter().zip(1..).map(|(account, number)| {
-                json!({ "account": number, "calls": held(account).log().len() })
-            });
+            let lines = lines
+                .iter()
+                .zip(1..)
+                .map(|(account, number)| json!({ "account": number, "calls": held(account).log().len() }));
             Ok(lines.collect())
         }
         ("GET", "truth") => {
@@ -176,7 +172,9 @@ fn carry_out(accounts: &Accounts, command: &str, credential: Option<&str>, call:
             let account = held(&account);
             let skip = asked.last.map_or(0, |last| account.log().len().saturating_sub(last));
             let lines = account.log().iter().skip(skip);
-            Ok(json!(lines.map(|entry| Logged { at: entry.at, what: &entry.what, status: entry.status }).collect::<Vec<_>>()))
+            Ok(json!(
+                lines.map(|entry| Logged { at: entry.at, what: &entry.what, status: entry.status }).collect::<Vec<_>>()
+            ))
         }
         ("POST", "happen") => {
             let order: Happen = body(call)?;

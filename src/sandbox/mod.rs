@@ -6,11 +6,11 @@
 
 mod accounts;
 mod control;
-mod courier;
 mod line;
+mod post;
 mod serve;
 
 pub use accounts::{Account, Accounts, Clockwork};
 pub use control::CONTROL;
-pub use courier::Courier;
+pub use post::Post;
 pub use serve::Sandbox;

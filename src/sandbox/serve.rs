@@ -97,7 +97,7 @@ async fn answer(
     let call = call(&parts, body.to_vec());
     let credential = CREDENTIALS.into_iter().find_map(|name| call.header(name));
     if let Some(command) = call.path.strip_prefix("/_sandbox/") {
-        return control::answer(&desk.accounts, command, credential, &call, &parts.uri).into_response();
+        return control::answer(&desk.accounts, command, credential, &call, &parts.uri);
     }
     let account = desk.accounts.of(credential.unwrap_or_default());
     let reply = held(&account).call(desk.accounts.time.now(), call);

@@ -4,3 +4,4 @@
 mod world;
 
 mod consent;
+mod sandbox;

@@ -1,7 +1,7 @@
 //! Webhooks on their way from emulated providers to whoever registered them.
 
 use super::accounts::{Account, Accounts, held};
-use crate::gateway::Plain;
+use crate::gateway::Courier;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::{AbortHandle, JoinSet};
@@ -12,20 +12,20 @@ const ROUND: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Delivers the webhooks of all accounts of a provider until it is dropped.
-pub struct Courier(AbortHandle);
+pub struct Post(AbortHandle);
 
-impl Courier {
+impl Post {
     /// Sets out.
     ///
     /// # Errors
     /// When the HTTP client cannot be set up.
-    pub fn start(accounts: Arc<Accounts>) -> Result<Self, String> {
-        let client = Plain::new(PATIENCE)?;
+    pub fn start(accounts: Arc<Accounts>) -> anyhow::Result<Self> {
+        let courier = Courier::new(PATIENCE)?;
         let task = tokio::spawn(async move {
             loop {
                 let mut rounds = JoinSet::new();
                 for account in accounts.all() {
-                    rounds.spawn(deliver(Arc::clone(&accounts), account, client.clone()));
+                    rounds.spawn(deliver(Arc::clone(&accounts), account, courier.clone()));
                 }
                 rounds.join_all().await;
                 accounts.time.clock().sleep(ROUND).await;
@@ -35,17 +35,17 @@ impl Courier {
     }
 }
 
-impl Drop for Courier {
+impl Drop for Post {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
 /// One round of one account: in the order that the provider sends them.
-async fn deliver(accounts: Arc<Accounts>, account: Account, client: Plain) {
+async fn deliver(accounts: Arc<Accounts>, account: Account, courier: Courier) {
     let due = held(&account).due(accounts.time.now());
     for delivery in due {
-        let status = client.post(&delivery.url, &delivery.headers, delivery.body).await.ok().map(|answer| answer.status);
+        let status = courier.post(&delivery.url, &delivery.headers, delivery.body).await;
         held(&account).delivered(accounts.time.now(), delivery.id, status);
     }
 }
