@@ -11,10 +11,6 @@ mod way;
 
 pub use courier::Courier;
 
-mod courier;
-
-pub use courier::Courier;
-
 use crate::clock::Clock;
 use crate::random::Random;
 use consentd_provider::{Gateway, Quota, RateHeaders};

@@ -3,5 +3,6 @@
 
 mod world;
 
+mod conformance;
 mod consent;
 mod sandbox;
