@@ -6,6 +6,7 @@ mod error;
 mod init;
 mod migrate;
 mod output;
+mod sandbox;
 mod serve;
 
 pub use context::Context;
@@ -70,6 +71,8 @@ enum Command {
     Serve(serve::Serve),
     /// Bring the database schema up to date.
     Migrate(migrate::Migrate),
+    /// Run emulated providers on this machine, to try everything without an account.
+    Sandbox(sandbox::Sandbox),
 }
 
 /// Parses, runs, and turns what came of it into an exit code.
@@ -88,6 +91,7 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Init(command) => command.run(&context),
         Command::Serve(command) => command.run(&context).await,
         Command::Migrate(command) => command.run(&context).await,
+        Command::Sandbox(command) => command.run(&context).await,
     };
     match result {
         Ok(exit) => exit.into(),

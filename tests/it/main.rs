@@ -4,9 +4,11 @@
 mod tree;
 mod world;
 
+mod conformance;
 mod consent;
 mod layers;
 mod schema;
 mod simulation;
 mod sql;
 mod sync;
+mod sandbox;
