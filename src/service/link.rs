@@ -156,8 +156,7 @@ impl Core {
         let standings = tx.standings(tenant.id, link.claims.address).await?;
         tx.commit().await?;
         let standing = standings.into_iter().find(|kept| kept.purpose == purpose.id).map(|kept| kept.standing);
-        let can_accept =
-            link.claims.accept(self.now(), purpose.text_version, Vec::new(), false).is_ok();
+        let can_accept = link.claims.accept(self.now(), purpose.text_version, Vec::new(), false).is_ok();
         let state = standing.unwrap_or_default().state;
         Ok(Opened { language: tenant.locale, tenant, purpose, class: link.claims.class, can_accept, state })
     }
@@ -176,8 +175,10 @@ impl Core {
         let mut tx = self.store.begin().await?;
         tx.lock_head(tenant.id).await?;
         let standings = tx.standings(tenant.id, address.id).await?;
-        let state =
-            standings.iter().find(|kept| kept.purpose == purpose.id).map_or(State::NotAsked, |kept| kept.standing.state);
+        let state = standings
+            .iter()
+            .find(|kept| kept.purpose == purpose.id)
+            .map_or(State::NotAsked, |kept| kept.standing.state);
         let suspicions = suspicions(&visit(&link, decision, visitor), now);
         let act = match decision {
             Decision::Accept => RecipientAct::Accept(link.claims.accept(

@@ -1,7 +1,9 @@
 //! Use cases, one a file. Console, API, pages, workers and the command line all call these.
 
+pub mod audience;
 pub mod connection;
 pub mod consent;
+pub mod import;
 pub mod intake;
 pub mod link;
 pub mod purpose;

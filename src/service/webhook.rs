@@ -114,7 +114,8 @@ impl Core {
         let mut tx = self.store.begin().await?;
         tx.finish_delivery(delivery.tenant, delivery.id, state, why).await?;
         let detail = format!("a delivery was kept and not applied: {why}");
-        tx.raise(delivery.tenant, delivery.connection, "quarantine", delivery.connection.0, &detail, self.now()).await?;
+        tx.raise(delivery.tenant, delivery.connection, "quarantine", delivery.connection.0, &detail, self.now())
+            .await?;
         Ok(tx.commit().await?)
     }
 

@@ -3,4 +3,6 @@
 
 mod world;
 
+mod audience;
 mod consent;
+mod import;
