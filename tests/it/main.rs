@@ -4,11 +4,13 @@
 mod tree;
 mod world;
 
+mod audience;
 mod conformance;
 mod consent;
+mod import;
 mod layers;
+mod sandbox;
 mod schema;
 mod simulation;
 mod sql;
 mod sync;
-mod sandbox;

@@ -1,0 +1,2 @@
+SELECT address_id, seq, kind, actor, recorded_at FROM statement
+WHERE tenant_id = $1 AND (purpose_id IS NULL OR purpose_id = $2) AND address_id IN (SELECT unhex(value) FROM json_each($3))
