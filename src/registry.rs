@@ -3,10 +3,15 @@
 use consentd_provider::Descriptor;
 use consentd_provider::emulator::Emulator;
 
+static PROVIDERS: &[&Descriptor] = &[
+    #[cfg(feature = "mailjet")]
+    &consentd_provider_mailjet::DESCRIPTOR,
+];
+
 /// Descriptors of all providers that were built in.
 #[must_use]
 pub fn providers() -> &'static [&'static Descriptor] {
-    &[]
+    PROVIDERS
 }
 
 /// A new emulator of a provider, by the descriptor's id.

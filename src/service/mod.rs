@@ -2,10 +2,13 @@
 
 pub mod connection;
 pub mod consent;
+pub mod history;
 pub mod intake;
 pub mod link;
+pub mod person;
 pub mod purpose;
 pub mod schedule;
+pub mod steer;
 pub mod sync;
 pub mod tenant;
 pub mod verify;

@@ -154,8 +154,8 @@ impl World {
             let dirty = !shadow && store.is_dirty(tenant, id).await.unwrap();
             let mut leaving = false;
             for phase in [Phase::Send, Phase::Confirm] {
-                leaving |= !shadow
-                    && !store.due_withdrawals(tenant, id, phase, Timestamp::MAX, 1).await.unwrap().is_empty();
+                leaving |=
+                    !shadow && !store.due_withdrawals(tenant, id, phase, Timestamp::MAX, 1).await.unwrap().is_empty();
             }
             let unsettled = !store.settled_holdings(tenant, id, Timestamp::MAX, 1).await.unwrap().is_empty();
             if walking || wanted || dirty || leaving || unsettled {

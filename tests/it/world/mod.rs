@@ -45,8 +45,7 @@ impl Gateways for Emulated {
         let providers = self.providers.0.lock().unwrap();
         let provider = providers.get(host).ok_or_else(|| format!("no emulated provider at {host}"))?;
         let clock = self.clock.clone();
-        let inner =
-            EmulatedGateway::new(provider.clone(), path.trim_end_matches('/'), Arc::new(move || clock.now()));
+        let inner = EmulatedGateway::new(provider.clone(), path.trim_end_matches('/'), Arc::new(move || clock.now()));
         Ok(Arc::new(Paced { inner, quotas: quotas.to_vec(), clock: self.clock.clone() }))
     }
 }

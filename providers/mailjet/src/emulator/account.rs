@@ -114,12 +114,7 @@ pub(super) struct Account {
 impl Account {
     pub(super) fn new(number: usize, switches: Switches) -> Self {
         let number = u64::try_from(number).unwrap_or(0);
-        Self {
-            switches,
-            last: number * APART,
-            messages: FIRST_MESSAGE + number * APART,
-            ..Self::default()
-        }
+        Self { switches, last: number * APART, messages: FIRST_MESSAGE + number * APART, ..Self::default() }
     }
 
     pub(super) const fn id(&mut self) -> u64 {

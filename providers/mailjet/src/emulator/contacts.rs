@@ -43,7 +43,8 @@ impl Account {
     /// Contacts that the common filters of `/contact` and `/contactdata` let through, by id.
     pub(super) fn filtered(&self, ask: &Ask) -> Vec<&Contact> {
         let listed = ask.filter("contactslist").map(|list| {
-            let mut ids: Vec<u64> = self.rows_of(Some(list.parse().unwrap_or(0))).iter().map(|row| row.contact).collect();
+            let mut ids: Vec<u64> =
+                self.rows_of(Some(list.parse().unwrap_or(0))).iter().map(|row| row.contact).collect();
             ids.sort_unstable();
             ids
         });
@@ -83,7 +84,9 @@ impl Account {
         }
         let email = ask.text("email").unwrap_or_default().trim().to_owned();
         if !is_address(&email) {
-            return Err(invalid(&json!({ "Email": "MJ08 Property email is invalid: MJ03 A non-empty value is required" })));
+            return Err(invalid(
+                &json!({ "Email": "MJ08 Property email is invalid: MJ03 A non-empty value is required" }),
+            ));
         }
         if self.by_email(&email).is_some() {
             return Err(answer::duplicate("Contact", &email, "Email"));
@@ -104,11 +107,14 @@ impl Account {
         let mut changed = false;
         if let Some(excluded) = ask.get("isexcludedfromcampaigns") {
             let Some(excluded) = flag(excluded) else {
-                return Err(invalid(&json!({ "IsExcludedFromCampaigns": "MJ08 Property type does not match definition" })));
+                return Err(invalid(
+                    &json!({ "IsExcludedFromCampaigns": "MJ08 Property type does not match definition" }),
+                ));
             };
             changed |= self.exclude(ask.now, id, excluded);
         }
-        if let Some(name) = ask.text("name").filter(|name| self.contacts.get(&id).is_some_and(|one| one.name != *name)) {
+        if let Some(name) = ask.text("name").filter(|name| self.contacts.get(&id).is_some_and(|one| one.name != *name))
+        {
             self.describe(ask.now, id, Some(name), serde_json::Map::new());
             changed = true;
         }

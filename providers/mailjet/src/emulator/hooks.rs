@@ -140,7 +140,8 @@ impl Account {
             after.failing_since = None;
             self.courier.move_on(&before.url, &after.url);
         }
-        let same = |a: &Hook, b: &Hook| (a.event, a.backup, a.version, &a.url) == (b.event, b.backup, b.version, &b.url);
+        let same =
+            |a: &Hook, b: &Hook| (a.event, a.backup, a.version, &a.url) == (b.event, b.backup, b.version, &b.url);
         let unchanged = same(&before, &after);
         self.hooks.insert(id, after);
         if unchanged && self.switches.is("noop_put", "304") { Ok(bare(304)) } else { self.shown_hook(id, 200) }

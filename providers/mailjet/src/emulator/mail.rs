@@ -10,9 +10,25 @@ use serde_json::{Value, json};
 const MOST: usize = 50;
 /// Headers that the service writes itself.
 const FORBIDDEN: &[&str] = &[
-    "from", "sender", "subject", "to", "cc", "bcc", "return-path", "delivered-to", "dkim-signature", "domainkey-status",
-    "received-spf", "authentication-results", "received", "list-id", "message-id", "date", "x-mj-customid",
-    "x-mj-eventpayload", "x-mailjet-campaign",
+    "from",
+    "sender",
+    "subject",
+    "to",
+    "cc",
+    "bcc",
+    "return-path",
+    "delivered-to",
+    "dkim-signature",
+    "domainkey-status",
+    "received-spf",
+    "authentication-results",
+    "received",
+    "list-id",
+    "message-id",
+    "date",
+    "x-mj-customid",
+    "x-mj-eventpayload",
+    "x-mailjet-campaign",
 ];
 
 /// A mail to one contact.
@@ -65,9 +81,15 @@ impl Account {
             let code = if messages.is_empty() { "mj-0007" } else { "mj-0008" };
             return Err(refused(400, code, "The array Messages must hold 1 to 50 elements.", "Messages"));
         }
-        let recipients = messages.iter().flat_map(|message| ["to", "cc", "bcc"].map(|part| people(message, part).len()));
+        let recipients =
+            messages.iter().flat_map(|message| ["to", "cc", "bcc"].map(|part| people(message, part).len()));
         if recipients.sum::<usize>() > MOST {
-            return Err(refused(400, "send-0015", "Total number of recipients exceeded. Max allowed - 50.", "Messages"));
+            return Err(refused(
+                400,
+                "send-0015",
+                "Total number of recipients exceeded. Max allowed - 50.",
+                "Messages",
+            ));
         }
         let sandbox = ask.get("sandboxmode").and_then(flag).unwrap_or(false);
         let globals = ask.get("globals").cloned().unwrap_or_default();
@@ -206,7 +228,12 @@ fn wrong(message: &Value) -> Option<Wrong> {
         return Some((400, "mj-0013", "A recipient is not a valid email address.", "To[0].Email"));
     }
     if !["textpart", "htmlpart", "templateid"].into_iter().any(has) {
-        return Some((400, "send-0003", "At least \"HTMLPart\", \"TextPart\" or \"TemplateID\" must be provided.", "TextPart"));
+        return Some((
+            400,
+            "send-0003",
+            "At least \"HTMLPart\", \"TextPart\" or \"TemplateID\" must be provided.",
+            "TextPart",
+        ));
     }
     if headers.is_some_and(|headers| headers.keys().any(forbidden)) {
         return Some((400, "send-0011", "A header of this name cannot be customised.", "Headers"));

@@ -55,7 +55,8 @@ impl Switches {
 
     fn value(&self, name: &str) -> &str {
         let set = self.0.iter().find(|(set, _)| *set == name).map(|(_, value)| value.as_str());
-        let default = || SWITCHES.iter().find(|(known, _)| *known == name).and_then(|(_, values)| values.first().copied());
+        let default =
+            || SWITCHES.iter().find(|(known, _)| *known == name).and_then(|(_, values)| values.first().copied());
         set.or_else(default).unwrap_or_default()
     }
 
