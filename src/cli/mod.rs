@@ -6,12 +6,17 @@ mod connection;
 mod consent;
 mod context;
 mod error;
+mod incident;
 mod init;
+mod key;
 mod migrate;
 mod output;
 mod purpose;
 mod serve;
+mod sync;
 mod tenant;
+mod verify;
+mod webhook;
 
 pub use context::Context;
 pub use error::{CliError, Exit};
@@ -87,6 +92,15 @@ enum Command {
     Connection(connection::ConnectionCommand),
     #[command(subcommand)]
     Consent(consent::ConsentCommand),
+    #[command(subcommand)]
+    Sync(sync::SyncCommand),
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
+    #[command(subcommand)]
+    Incident(incident::IncidentCommand),
+    Verify(verify::Verify),
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     Completions(completions::Completions),
 }
 
@@ -107,6 +121,11 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Purpose(command) => command.run(&context).await,
         Command::Connection(command) => Box::pin(command.run(&context)).await,
         Command::Consent(command) => Box::pin(command.run(&context)).await,
+        Command::Sync(command) => Box::pin(command.run(&context)).await,
+        Command::Webhook(command) => Box::pin(command.run(&context)).await,
+        Command::Incident(command) => Box::pin(command.run(&context)).await,
+        Command::Verify(command) => command.run(&context).await,
+        Command::Key(command) => command.run(&context).await,
         Command::Completions(command) => Ok(command.run()),
     };
     match result {
