@@ -39,6 +39,7 @@ CREATE TABLE purpose (
     UNIQUE (tenant_id, slug)
 ) STRICT;
 
+-- `search` and the `_key` columns hold folded text, for searching.
 CREATE TABLE record (
     tenant_id    BLOB NOT NULL REFERENCES tenant (id),
     id           BLOB NOT NULL,
@@ -54,6 +55,10 @@ CREATE TABLE record (
     prospect     INTEGER NOT NULL,
     professional INTEGER NOT NULL,
     bin          INTEGER NOT NULL,
+    search       TEXT NOT NULL,
+    town_key     TEXT NOT NULL,
+    country_key  TEXT NOT NULL,
+    tag_keys     TEXT NOT NULL,
     updated_at   INTEGER NOT NULL,
     PRIMARY KEY (tenant_id, id),
     UNIQUE (tenant_id, kind, crm_id)
@@ -152,6 +157,34 @@ CREATE TABLE standing (
 ) STRICT;
 CREATE INDEX standing_by_mailbox ON standing (tenant_id, mailbox_id, purpose_id);
 CREATE INDEX standing_by_state ON standing (tenant_id, purpose_id, state);
+
+-- Who can be reached for a purpose: one row a mailbox and record, so that a filter reads one table. Derived from standing, record and
+-- record_address; can be dropped and made anew. The nil record stands for a mailbox in no record. Where a mailbox has several
+-- spellings, `spelled` says so, and state, flags and validity are read from `standing` instead.
+CREATE TABLE reach (
+    tenant_id    BLOB NOT NULL,
+    purpose_id   BLOB NOT NULL,
+    mailbox_id   BLOB NOT NULL,
+    record_id    BLOB NOT NULL,
+    spelled      INTEGER NOT NULL,
+    shared       INTEGER NOT NULL,
+    in_crm       INTEGER NOT NULL,
+    state        TEXT NOT NULL,
+    flags        INTEGER NOT NULL,
+    valid_until  INTEGER,
+    kind         TEXT NOT NULL,
+    prospect     INTEGER NOT NULL,
+    professional INTEGER NOT NULL,
+    language     TEXT NOT NULL,
+    postcode     TEXT NOT NULL,
+    town_key     TEXT NOT NULL,
+    country_key  TEXT NOT NULL,
+    tag_keys     TEXT NOT NULL,
+    search       TEXT NOT NULL,
+    PRIMARY KEY (tenant_id, purpose_id, mailbox_id, record_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX reach_by_state ON reach (tenant_id, purpose_id, spelled, shared, state, flags, in_crm, valid_until, kind);
+CREATE INDEX reach_by_mailbox ON reach (tenant_id, mailbox_id);
 
 -- Keyed digests of people who said no; kept after erasure, checked before import. The nil purpose means all.
 CREATE TABLE suppression (

@@ -51,6 +51,7 @@ impl Core {
             }
             tx.keep(tenant.id, &kept).await?;
         }
+        tx.refresh_all_reach(tenant.id).await?;
         tx.commit().await?;
         Ok(purpose)
     }

@@ -1,0 +1,1 @@
+//! Who would be reached, and why everybody else would not.

@@ -1,0 +1,1 @@
+DELETE FROM reach WHERE tenant_id = $1 AND mailbox_id IN (SELECT unhex(value) FROM json_each($2))
