@@ -51,12 +51,6 @@ pub(crate) use people::people;
 pub(crate) use record::{mailboxes_in_crm, records_of_keys};
 pub(crate) use standing::standings_of_mailboxes;
 
-pub(crate) use address::{addresses_of_mailboxes, mailboxes_by_mac, suppressed};
-pub(crate) use db::Ask;
-pub(crate) use people::people;
-pub(crate) use record::{mailboxes_in_crm, records_of_keys};
-pub(crate) use standing::standings_of_mailboxes;
-
 use std::sync::Arc;
 
 /// A database and the key that opens its secrets.

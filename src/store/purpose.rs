@@ -80,6 +80,23 @@ impl Tx {
         Ok(self.q(ALL).bind(tenant.0).all::<Row>().await?.into_iter().map(Purpose::from).collect())
     }
 
+    /// Writes back what may be changed about a purpose.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn update_purpose(&mut self, tenant: TenantId, purpose: &Purpose) -> Result<(), StoreError> {
+        self.q(sql!("purpose/update"))
+            .bind(tenant.0)
+            .bind(purpose.id.0)
+            .bind(&*purpose.name)
+            .bind(&*purpose.body)
+            .bind(purpose.text_version)
+            .bind(purpose.validity_days)
+            .exec()
+            .await?;
+        Ok(())
+    }
+
     /// Adds a purpose.
     ///
     /// # Errors

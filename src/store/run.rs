@@ -272,6 +272,14 @@ impl Store {
         self.db.q(sql!("run_item/counts")).bind(tenant.0).bind(run.0).all().await
     }
 
+    /// How many items of a run have which action for which reason.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn item_reasons(&self, tenant: TenantId, run: RunId) -> Result<Vec<(String, String, i64)>, StoreError> {
+        self.db.q(sql!("run_item/reasons")).bind(tenant.0).bind(run.0).all().await
+    }
+
     /// How many people a run leaves alone, by reason.
     ///
     /// # Errors

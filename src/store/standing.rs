@@ -173,16 +173,6 @@ impl Tx {
         rows.into_iter().map(Kept::try_from).collect()
     }
 
-    /// Where addresses stand, one entry an address and purpose.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn standings_of(&mut self, tenant: TenantId, addresses: &[AddressId]) -> Result<Vec<Kept>, StoreError> {
-        let list = hex_list(addresses.iter().map(|address| address.0.as_bytes().as_slice()));
-        let rows: Vec<Row> = self.q(sql!(split "standing/of_addresses")).bind(tenant.0).bind(list).all().await?;
-        rows.into_iter().map(Kept::try_from).collect()
-    }
-
     /// Keeps new standings.
     ///
     /// # Errors

@@ -56,6 +56,10 @@ impl Gateway for Way {
     async fn send(&self, request: Request) -> Result<Response, ProviderError> {
         self.gateway.send(request).await
     }
+
+    async fn send_before(&self, request: Request, deadline: Timestamp) -> Result<Response, ProviderError> {
+        self.gateway.send_before(request, deadline).await
+    }
 }
 
 /// Long for an answer on this machine, short for a call that hangs.

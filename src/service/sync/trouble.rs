@@ -63,7 +63,10 @@ impl Session<'_> {
             "the provider refuses the credentials (status {status}); enter new ones with `consentd connection credentials`"
         );
         let mut tx = self.core.store.begin().await?;
-        tx.set_connection_state(&self.connection, ConnectionState::Suspended, &reason).await?;
+        // Only a working connection is suspended: it goes back to work by itself, which a new or a paused one must not.
+        if self.is_active() {
+            tx.set_connection_state(&self.connection, ConnectionState::Suspended, &reason).await?;
+        }
         tx.set_backoff(&self.connection, self.now() + LONGEST, self.connection.failures + 1).await?;
         tx.raise(self.tenant.id, self.connection.id, "suspended", self.connection.id.0, &reason, self.now()).await?;
         Ok(tx.commit().await?)
@@ -81,8 +84,9 @@ impl Session<'_> {
     pub(super) async fn recovered(&self) -> Result<(), ServiceError> {
         let mut tx = self.core.store.begin().await?;
         tx.set_backoff(&self.connection, 0, 0).await?;
-        tx.settle_incident(self.tenant.id, self.connection.id, "provider_failing", self.connection.id.0, self.now())
-            .await?;
+        for kind in ["provider_failing", "suspended"] {
+            tx.settle_incident(self.tenant.id, self.connection.id, kind, self.connection.id.0, self.now()).await?;
+        }
         Ok(tx.commit().await?)
     }
 }
