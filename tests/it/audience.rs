@@ -242,7 +242,7 @@ fn random_filter(random: &dyn Random, connection: ConnectionId) -> Filter {
 }
 
 async fn summaries_and_lists_agree_with_the_rules_of_a_plan(engine: Engine) {
-    const COUNT: usize = 80;
+    const COUNT: usize = 60;
     let world = World::new(engine).await;
     let random = SeededRandom::new(21);
     let (tenant, key) = world.tenant("pool").await;
@@ -276,7 +276,7 @@ async fn summaries_and_lists_agree_with_the_rules_of_a_plan(engine: Engine) {
 
         let people = people(&world, (&tenant, &key, &purpose), &all, &held, COUNT).await;
         let now = world.core.now();
-        for round in 0..60 {
+        for round in 0..30 {
             let filter = if round == 0 { Filter::default() } else { random_filter(&random, connection) };
             let mut naive = Summary::default();
             let mut expected = BTreeMap::new();

@@ -1,2 +1,3 @@
-SELECT address_id, seq, kind, actor, recorded_at FROM statement
-WHERE tenant_id = $1 AND (purpose_id IS NULL OR purpose_id = $2) AND address_id IN (SELECT unhex(value) FROM json_each($3))
+SELECT s.address_id, s.seq, s.kind, s.actor, s.recorded_at
+FROM json_each($3) j CROSS JOIN statement s ON s.tenant_id = $1 AND s.address_id = unhex(j.value)
+WHERE s.purpose_id IS NULL OR s.purpose_id = $2
