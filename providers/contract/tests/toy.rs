@@ -4,6 +4,8 @@
 mod adapter;
 #[path = "toy/emulator.rs"]
 mod emulator;
+#[path = "toy/flawed_gateway.rs"]
+mod flawed_gateway;
 #[path = "toy/flaws.rs"]
 mod flaws;
 #[path = "toy/http.rs"]
