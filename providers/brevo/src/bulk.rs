@@ -15,6 +15,17 @@ const LIST_ROWS: usize = 150;
 /// Brevo advises against bodies above 8 MB (Brevo sheet 3.8); this leaves room for the rest of the body.
 const IMPORT_BYTES: usize = 7_900_000;
 
+/// What an import may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Imports {
+    /// Nothing: there is none.
+    Off,
+    /// Make contacts, and leave existing ones alone.
+    Create,
+    /// Make contacts and update existing ones.
+    Update,
+}
+
 impl Run<'_> {
     /// Updates known contacts. The answer says "all updated" or "no", and nothing of a single row; whether rows without
     /// a contact are passed over in silence is not said (Brevo sheet 3.11). So an import follows that creates whoever
@@ -30,7 +41,7 @@ impl Run<'_> {
                 together.extend_from_slice(part);
             }
         }
-        self.import(&together, false).await
+        if self.imports == Imports::Off { Ok(()) } else { self.import(&together, false).await }
     }
 
     /// Blocks contacts for all campaigns and takes them off the list.

@@ -1,5 +1,6 @@
 //! Carrying out changes.
 
+use crate::bulk::Imports;
 use crate::lift;
 use crate::list::{self, Contact, contact_path};
 use crate::wire::{self, Api};
@@ -45,28 +46,23 @@ pub(crate) struct Run<'a> {
     pub(crate) api: &'a Api,
     pub(crate) out: &'a dyn Gateway,
     pub(crate) list: i64,
+    pub(crate) imports: Imports,
     pub(crate) changes: &'a [Change],
     pub(crate) outcomes: Vec<Outcome>,
 }
 
-pub(crate) async fn push(
-    api: &Api,
-    out: &dyn Gateway,
-    to: &AudienceRef,
-    changes: &[Change],
-    import_keeps_block: bool,
-) -> Push {
+pub(crate) async fn push(api: &Api, out: &dyn Gateway, to: &AudienceRef, changes: &[Change], imports: Imports) -> Push {
     let list = match wire::list_id(to) {
         Ok(list) => list,
         Err(error) => return Push::untouched(changes.len(), error),
     };
-    let mut run = Run { api, out, list, changes, outcomes: vec![Outcome::Untouched; changes.len()] };
-    let stopped_by = run.all(import_keeps_block).await.err();
+    let mut run = Run { api, out, list, imports, changes, outcomes: vec![Outcome::Untouched; changes.len()] };
+    let stopped_by = run.all().await.err();
     Push { outcomes: run.outcomes, stopped_by }
 }
 
 impl Run<'_> {
-    async fn all(&mut self, import_keeps_block: bool) -> Result<(), ProviderError> {
+    async fn all(&mut self) -> Result<(), ProviderError> {
         let mut seen = HashSet::new();
         if !self.changes.iter().all(|change| seen.insert(change.email().folded())) {
             // Two wishes about one person are kept in order, which no bulk call would promise.
@@ -89,7 +85,7 @@ impl Run<'_> {
         } else {
             self.take_off(&purpose).await?;
         }
-        if import_keeps_block && new.len() + known.len() >= IMPORT_FROM {
+        if self.imports == Imports::Update && new.len() + known.len() >= IMPORT_FROM {
             self.import(&[new, known].concat(), true).await?;
         } else {
             self.create(&new).await?;
@@ -100,7 +96,11 @@ impl Run<'_> {
 
     /// An import that only creates cannot lift the block of a contact that exists after all.
     async fn create(&mut self, new: &[usize]) -> Result<(), ProviderError> {
-        if new.len() < IMPORT_FROM { self.singly(new).await } else { self.import(new, false).await }
+        if new.len() < IMPORT_FROM || self.imports == Imports::Off {
+            self.singly(new).await
+        } else {
+            self.import(new, false).await
+        }
     }
 
     /// An import could lift a block that we have not heard of; a batch leaves alone what it does not name.

@@ -94,8 +94,7 @@ impl Hooks {
     }
 
     fn owe(&mut self, now: Timestamp, hook: &Hook, body: &Value) {
-        self.last += 1;
-        let mut headers = vec![("content-type".into(), "application/json".into())];
+        let mut headers = Vec::new();
         let auth = hook.members.get("auth");
         if let Some(token) = auth.and_then(|auth| auth.get("token")).and_then(Value::as_str) {
             headers.push(("authorization".into(), format!("Bearer {token}")));
@@ -105,6 +104,13 @@ impl Hooks {
             headers.push((text("key").to_lowercase(), text("value")));
         }
         let url = hook.members.get("url").and_then(Value::as_str).unwrap_or_default().to_owned();
+        self.post(now, url, headers, body);
+    }
+
+    /// Owes a JSON body to somebody.
+    pub(super) fn post(&mut self, now: Timestamp, url: String, mut headers: Vec<(String, String)>, body: &Value) {
+        self.last += 1;
+        headers.push(("content-type".into(), "application/json".into()));
         let outgoing = Outgoing { id: self.last, url, headers, body: body.to_string().into_bytes() };
         self.deliveries.insert(self.last, Delivery { outgoing, due: now, tries: 0, under_way: false });
     }

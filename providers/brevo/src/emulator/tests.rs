@@ -154,7 +154,7 @@ fn an_import_works_later_and_tells_what_it_refused_only_then() {
     world.add("bob@example.org", &json!({ "attributes": { "SMS": "+33612345678" } }));
     let csv =
         "EMAIL;FIRSTNAME;SMS\nada@example.org;;\ncyd@example.org;Cyd;33612345678\nnobody;X;\ndan@example.org;Dan;";
-    let import = json!({ "fileBody": csv, "listIds": [list] });
+    let import = json!({ "fileBody": csv, "listIds": [list], "notifyUrl": "https://done.example/" });
     let (status, body) = world.call("POST", "/contacts/import", &import);
     assert_eq!(status, 202);
     let process = format!("/processes/{}", body["processId"]);
@@ -168,6 +168,9 @@ fn an_import_works_later_and_tells_what_it_refused_only_then() {
     assert!(done["info"]["import"]["invalid_emails"].is_string());
     assert!(done["info"]["import"]["duplicate_phone_id"].is_string());
     assert!(done["info"]["import"]["duplicate_email_id"].is_null());
+    let told = world.due().remove(0);
+    let expected = json!({ "proc_success": body["processId"] }).to_string();
+    assert_eq!((told.url.as_str(), told.body), ("https://done.example/", expected.into_bytes()));
     let mut mailable = world.emulator.mailable(world.now, &list.to_string());
     mailable.sort();
     assert_eq!(mailable, ["ada@example.org", "dan@example.org"]);

@@ -109,12 +109,24 @@ async fn careful_imports_only_create() {
 #[tokio::test]
 async fn trusted_imports_update_known_contacts_as_well() {
     let script = Script::of(&[(202, r#"{"processId":78}"#)]);
-    let provider = (DESCRIPTOR.open)(&settings(&[("import_keeps_block", "yes")])).unwrap();
+    let provider = (DESCRIPTOR.open)(&settings(&[("imports", "update")])).unwrap();
     let mut changes = several(30, Presence::New);
     changes.extend(several(60, Presence::Known).into_iter().skip(30));
     let push = provider.push(&script, &list(), &changes).await;
     assert_eq!(push.outcomes, vec![Outcome::Pending(RemoteJob("78".into())); 60]);
     assert_eq!(script.asked()[0].body["updateExistingContacts"], true);
+}
+
+#[tokio::test]
+async fn without_imports_new_contacts_are_made_one_by_one() {
+    let answers = vec![(201, r#"{"id":21}"#); 50];
+    let script = Script::of(&answers);
+    let provider = (DESCRIPTOR.open)(&settings(&[("imports", "off")])).unwrap();
+    assert_eq!(provider.push(&script, &list(), &several(50, Presence::New)).await.outcomes, vec![Outcome::Applied; 50]);
+    let script = Script::of(&[DONE]);
+    let known = provider.push(&script, &list(), &several(11, Presence::Known)).await;
+    assert_eq!(known.outcomes, vec![Outcome::Applied; 11]);
+    assert_eq!(script.whats(), ["POST /contacts/batch"]);
 }
 
 #[tokio::test]
