@@ -4,6 +4,7 @@
 mod tree;
 mod world;
 
+mod cli;
 mod consent;
 mod layers;
 mod schema;
