@@ -116,8 +116,12 @@ impl Context {
             return Ok(());
         }
         if self.global.no_input || !std::io::stdin().is_terminal() {
-            return Err(CliError::new(Exit::Usage, "confirmation_missing", warning)
-                .hint("Nothing was changed. Add --yes to confirm."));
+            return Err(CliError::new(
+                Exit::Usage,
+                "confirmation_missing",
+                format!("this must be confirmed. {warning}"),
+            )
+            .hint("Nothing was changed. Add --yes to confirm."));
         }
         eprintln!("{warning}");
         eprint!("Type `{expected}` to go on: ");

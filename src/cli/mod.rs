@@ -5,7 +5,9 @@ mod completions;
 mod connection;
 mod consent;
 mod context;
+mod doctor;
 mod error;
+mod import;
 mod incident;
 mod init;
 mod key;
@@ -96,6 +98,8 @@ enum Command {
     #[command(subcommand)]
     Consent(consent::ConsentCommand),
     #[command(subcommand)]
+    Import(import::ImportCommand),
+    #[command(subcommand)]
     Sync(sync::SyncCommand),
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
@@ -104,6 +108,7 @@ enum Command {
     Verify(verify::Verify),
     #[command(subcommand)]
     Key(key::KeyCommand),
+    Doctor(doctor::Doctor),
     Completions(completions::Completions),
 }
 
@@ -125,6 +130,8 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Purpose(command) => command.run(&context).await,
         Command::Connection(command) => Box::pin(command.run(&context)).await,
         Command::Consent(command) => Box::pin(command.run(&context)).await,
+        Command::Import(command) => Box::pin(command.run(&context)).await,
+        Command::Doctor(command) => Box::pin(command.run(&context)).await,
         Command::Sync(command) => Box::pin(command.run(&context)).await,
         Command::Webhook(command) => Box::pin(command.run(&context)).await,
         Command::Incident(command) => Box::pin(command.run(&context)).await,

@@ -92,7 +92,9 @@ impl Progress {
     /// Shows how far the work is, unless that was shown a moment ago.
     pub(super) fn tick(&mut self, now: Timestamp, words: &str) {
         let pause = if self.terminal { SECOND / 10 } else { 5 * SECOND };
-        if !self.shown || self.last.is_some_and(|last| now - last < pause) {
+        // Away from a terminal, work that is short needs no line at all.
+        let begun = *self.last.get_or_insert(if self.terminal { 0 } else { now });
+        if !self.shown || now - begun < pause {
             return;
         }
         self.last = Some(now);

@@ -13,6 +13,7 @@ mod tree;
 mod world;
 
 mod audience;
+mod cli;
 mod config;
 mod conformance;
 mod consent;

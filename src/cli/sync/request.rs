@@ -57,8 +57,13 @@ impl RunNow {
     pub(super) async fn run(self, context: &Context, core: &Core, tenant: &Tenant) -> Result<Exit, CliError> {
         let connection = context.connection(core, tenant, self.connection.as_deref()).await?;
         let run = core.request_run(&connection, "operator", self.dry_run).await?;
-        if run.dry != self.dry_run {
-            output::hint(context, "A run of this connection was open already; that one is shown.");
+        if run.dry && !self.dry_run {
+            return Err(CliError::new(Exit::NotAllowed, "conflict", "a dry run of this connection is open").hint(
+                format!("Nothing was changed. Let it end, or stop it with `consentd sync cancel {}`.", connection.slug),
+            ));
+        }
+        if self.dry_run && !run.dry {
+            output::hint(context, "A run of this connection was open already; its plan is shown.");
         }
         self.following.see(context, core, tenant, &connection, run).await
     }
