@@ -2,6 +2,7 @@
 //! error; exit codes are listed at [`Exit`].
 
 mod context;
+mod demo;
 mod error;
 mod init;
 mod migrate;
@@ -73,6 +74,8 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Run emulated providers on this machine, to try everything without an account.
     Sandbox(sandbox::Sandbox),
+    /// Watch the main job happen with invented tenants and people.
+    Demo(demo::Demo),
 }
 
 /// Parses, runs, and turns what came of it into an exit code.
@@ -92,6 +95,7 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(command) => command.run(&context).await,
         Command::Migrate(command) => command.run(&context).await,
         Command::Sandbox(command) => command.run(&context).await,
+        Command::Demo(command) => command.run(&context).await,
     };
     match result {
         Ok(exit) => exit.into(),
