@@ -5,6 +5,7 @@ mod completions;
 mod connection;
 mod consent;
 mod context;
+mod demo;
 mod doctor;
 mod error;
 mod import;
@@ -110,6 +111,8 @@ enum Command {
     Key(key::KeyCommand),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
+    /// Watch the main job happen with invented tenants and people.
+    Demo(demo::Demo),
 }
 
 /// Parses, runs, and turns what came of it into an exit code.
@@ -138,6 +141,7 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Verify(command) => command.run(&context).await,
         Command::Key(command) => command.run(&context).await,
         Command::Completions(command) => Ok(command.run()),
+        Command::Demo(command) => command.run(&context).await,
     };
     match result {
         Ok(exit) => exit.into(),
