@@ -68,7 +68,7 @@ pub async fn connect(core: &Core, tenant: &Tenant, key: &TenantKey, provider: &s
         names.iter().map(|name| ((*name).to_owned(), SecretString::from(account.to_owned()))).collect();
     let purpose = core.purpose(tenant, None).await.expect("a purpose");
     let new = NewConnection {
-        slug: format!("{provider}-{account}"),
+        slug: format!("{provider}-{account}").to_lowercase(),
         provider: provider.into(),
         base_url: "http://nowhere.test".into(),
         credentials,
