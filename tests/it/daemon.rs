@@ -11,6 +11,7 @@ use consentd::service::Core;
 use consentd::service::consent::Saying;
 use consentd::store::{Address, Connection, ConnectionState, Tenant, TenantKey};
 use consentd_provider::HookMode;
+use metrics_exporter_prometheus::PrometheusHandle;
 use reqwest::StatusCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,8 @@ on_both_engines!(
     a_withdrawal_that_is_late_is_an_alarm_until_it_is_in_effect,
     lost_registrations_are_reported_or_put_right,
     requests_expire_once_and_consents_lapse_slowly,
+    a_withdrawal_overtakes_a_run_that_is_under_way,
+    a_daemon_that_dies_is_followed_by_the_next,
 );
 
 /// A running daemon.
@@ -37,12 +40,16 @@ struct Daemon {
 
 impl Daemon {
     async fn start(core: Core) -> Self {
+        Self::measured(core, None).await
+    }
+
+    async fn measured(core: Core, metrics: Option<PrometheusHandle>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(async move {
             let stop = async { drop(stopped.await) };
-            consentd::app::serve(core, &config(""), listener, None, stop).await.unwrap();
+            consentd::app::serve(core, &config(""), listener, metrics, stop).await.unwrap();
         });
         Self { url, stop, running }
     }
@@ -398,6 +405,90 @@ async fn requests_expire_once_and_consents_lapse_slowly(engine: Engine) {
     assert_eq!(state(&silent).await, State::Pending, "asked, and not answered");
     assert_eq!(state(&accepted[0]).await, State::Lapsed);
     assert!(core.verify(&tenant, &key).await.unwrap().is_sound());
+    world.end().await;
+}
+
+async fn a_withdrawal_overtakes_a_run_that_is_under_way(engine: Engine) {
+    let world = with_toy(World::new(engine).await);
+    world.provider("nowhere.test", Box::new(Silent));
+    let core = &world.core;
+    let (tenant, key) = world.tenant("pool").await;
+    let name = format!("overtakes-{engine:?}");
+    let connection = active(core, &tenant, &key, &name).await;
+    let mut people = Vec::new();
+    for number in 0..250 {
+        let address = world.address(&tenant, &key, &format!("{number}@example.org")).await;
+        accept(core, &tenant, &key, &address).await;
+        people.push(address);
+    }
+    record(core, &tenant, &people.iter().collect::<Vec<_>>()).await;
+    let account = toy::account(&name);
+    while account.borrow().adds == 0 {
+        assert!(core.work(connection.id).await.unwrap());
+    }
+    assert_eq!(account.borrow().adds, 100, "the first of three chunks");
+    let gone = account.borrow().contacts.keys().next().unwrap().clone();
+    let gone = people.iter().find(|person| person.email.as_str() == gone).unwrap();
+    core.withdraw(&tenant, &key, gone, None, "office", "called us").await.unwrap();
+
+    assert!(core.work(connection.id).await.unwrap());
+    let held = account.borrow().clone();
+    assert_eq!((held.adds, held.contacts[gone.email.as_str()]), (100, false), "the very next step");
+    while core.work(connection.id).await.unwrap() {}
+    assert_eq!(account.borrow().contacts.values().filter(|mailable| **mailable).count(), 249);
+    world.end().await;
+}
+
+async fn a_daemon_that_dies_is_followed_by_the_next(engine: Engine) {
+    let mut world = live(engine).await;
+    world.core.rules.lease = 2 * SECOND;
+    let core = &world.core;
+    let (tenant, key) = world.tenant("pool").await;
+    let name = format!("follows-{engine:?}");
+    let account = toy::account(&name);
+    let ada = world.address(&tenant, &key, "ada@example.org").await;
+    record(core, &tenant, &[&ada]).await;
+    active(core, &tenant, &key, &name).await;
+    accept(core, &tenant, &key, &ada).await;
+    let (first, second) = (Daemon::start(core.clone()).await, Daemon::start(core.clone()).await);
+    until(&account, |held| held.contacts.get("ada@example.org") == Some(&true)).await;
+    first.running.abort();
+    assert!(first.running.await.unwrap_err().is_cancelled());
+    core.withdraw(&tenant, &key, &ada, None, "office", "called us").await.unwrap();
+    until(&account, |held| held.contacts.get("ada@example.org") == Some(&false)).await;
+    second.stop().await;
+    assert_eq!(account.borrow().adds, 1, "one of two daemons added her");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn metrics_show_queues_connections_and_withdrawals() {
+    let world = live(Engine::Sqlite).await;
+    let core = &world.core;
+    let (tenant, key) = world.tenant("pool").await;
+    let ada = world.address(&tenant, &key, "ada@example.org").await;
+    record(core, &tenant, &[&ada]).await;
+    let connection = active(core, &tenant, &key, "measured").await;
+    accept(core, &tenant, &key, &ada).await;
+    let daemon = Daemon::measured(core.clone(), Some(consentd::telemetry::metrics().unwrap())).await;
+    until(&toy::account("measured"), |held| held.adds == 1).await;
+    let http = client();
+    let (url, secret) = hook(core, &connection, &key);
+    http.post(daemon.at(&url)).bearer_auth(secret).body("\u{ff}x").send().await.unwrap();
+    let text = http.get(format!("{}/metrics", daemon.url)).send().await.unwrap().text().await.unwrap();
+    for line in [
+        "consentd_inbox_deliveries{state=\"new\"}",
+        "consentd_inbox_oldest_seconds",
+        "consentd_withdrawals_waiting",
+        "consentd_withdrawals_oldest_seconds",
+        "consentd_hooks_total{provider=\"toy\",intake=\"stored\"}",
+        &format!("consentd_connection_state{{connection=\"{}\",provider=\"toy\",state=\"active\"}} 1", connection.id),
+        &format!("consentd_connection_failures{{connection=\"{}\"}} 0", connection.id),
+    ] {
+        assert!(text.contains(line), "{line} is missing: {text}");
+    }
+    assert!(!text.contains('@'), "nobody is named: {text}");
+    daemon.stop().await;
     world.end().await;
 }
 

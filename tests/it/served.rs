@@ -34,8 +34,9 @@ pub fn client() -> reqwest::Client {
 
 impl Served {
     pub async fn new(core: &Core, configured: &str) -> Self {
-        let (bag, sorter) = Mailbag::new(core.clone());
-        let state = State::new(core.clone(), bag, Wake::default(), Life::default(), &config(configured), None);
+        let config = config(configured);
+        let (bag, sorter) = Mailbag::new(core.clone(), config.webhooks.queue);
+        let state = State::new(core.clone(), bag, Wake::default(), Life::default(), &config, None);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let web = tokio::spawn(async move { axum::serve(listener, router(state)).await.expect("it serves") });
