@@ -61,7 +61,7 @@ impl Daemon {
 
     async fn stop(self) {
         self.stop.send(()).unwrap();
-        tokio::time::timeout(Duration::from_secs(60), self.running).await.expect("it stops").unwrap();
+        tokio::time::timeout(Duration::from_mins(1), self.running).await.expect("it stops").unwrap();
     }
 }
 
@@ -137,7 +137,7 @@ async fn accept(core: &Core, tenant: &Tenant, key: &TenantKey, address: &Address
 /// Waits until the provider's account is so.
 async fn until(account: &toy::Account, so: impl FnMut(&toy::Held) -> bool) {
     let mut seen = account.subscribe();
-    let wait = tokio::time::timeout(Duration::from_secs(60), seen.wait_for(so));
+    let wait = tokio::time::timeout(Duration::from_mins(1), seen.wait_for(so));
     drop(wait.await.expect("the provider is told").unwrap());
 }
 

@@ -29,7 +29,7 @@ pub fn config(text: &str) -> Config {
 /// A client that follows nothing.
 pub fn client() -> reqwest::Client {
     let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-    builder.timeout(Duration::from_secs(60)).user_agent("Mozilla/5.0 (tests)").build().expect("a client")
+    builder.timeout(Duration::from_mins(1)).user_agent("Mozilla/5.0 (tests)").build().expect("a client")
 }
 
 impl Served {
