@@ -39,6 +39,7 @@ CREATE TABLE purpose (
     UNIQUE (tenant_id, slug)
 );
 
+-- `search` and the `_key` columns hold folded text, for searching.
 CREATE TABLE record (
     tenant_id    UUID NOT NULL REFERENCES tenant (id),
     id           UUID NOT NULL,
@@ -54,6 +55,10 @@ CREATE TABLE record (
     prospect     BOOLEAN NOT NULL,
     professional BOOLEAN NOT NULL,
     bin          BOOLEAN NOT NULL,
+    search       TEXT COLLATE "C" NOT NULL,
+    town_key     TEXT COLLATE "C" NOT NULL,
+    country_key  TEXT COLLATE "C" NOT NULL,
+    tag_keys     TEXT COLLATE "C" NOT NULL,
     updated_at   BIGINT NOT NULL,
     PRIMARY KEY (tenant_id, id),
     UNIQUE (tenant_id, kind, crm_id)
@@ -88,7 +93,7 @@ CREATE TABLE address (
     UNIQUE (tenant_id, exact),
     FOREIGN KEY (tenant_id, mailbox_id) REFERENCES mailbox (tenant_id, id)
 );
-CREATE INDEX address_by_mailbox ON address (tenant_id, mailbox_id);
+CREATE INDEX address_by_mailbox ON address (tenant_id, mailbox_id, id);
 
 CREATE TABLE record_address (
     tenant_id  UUID NOT NULL,
@@ -152,6 +157,33 @@ CREATE TABLE standing (
 );
 CREATE INDEX standing_by_mailbox ON standing (tenant_id, mailbox_id, purpose_id);
 CREATE INDEX standing_by_state ON standing (tenant_id, purpose_id, state);
+
+-- Who can be reached for a purpose: one row a mailbox and record, so that a filter reads one table. Derived from standing, record and
+-- record_address; can be dropped and made anew. The nil record stands for a mailbox in no record. Where a mailbox has several
+-- spellings, `spelled` says so, and state, flags and validity are read from `standing` instead.
+CREATE TABLE reach (
+    tenant_id    UUID NOT NULL,
+    purpose_id   UUID NOT NULL,
+    mailbox_id   UUID NOT NULL,
+    record_id    UUID NOT NULL,
+    spelled      BOOLEAN NOT NULL,
+    shared       BOOLEAN NOT NULL,
+    in_crm       BOOLEAN NOT NULL,
+    state        TEXT COLLATE "C" NOT NULL,
+    flags        BIGINT NOT NULL,
+    valid_until  BIGINT,
+    kind         TEXT COLLATE "C" NOT NULL,
+    prospect     BOOLEAN NOT NULL,
+    professional BOOLEAN NOT NULL,
+    language     TEXT COLLATE "C" NOT NULL,
+    postcode     TEXT COLLATE "C" NOT NULL,
+    town_key     TEXT COLLATE "C" NOT NULL,
+    country_key  TEXT COLLATE "C" NOT NULL,
+    tag_keys     TEXT COLLATE "C" NOT NULL,
+    search       TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant_id, purpose_id, mailbox_id, record_id)
+);
+CREATE INDEX reach_by_state ON reach (tenant_id, purpose_id, spelled, shared, state, flags, in_crm, valid_until, kind);
 
 -- Keyed digests of people who said no; kept after erasure, checked before import. The nil purpose means all.
 CREATE TABLE suppression (

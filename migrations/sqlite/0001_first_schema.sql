@@ -1,4 +1,6 @@
--- The first schema. Instants are microseconds since 1970 UTC. Released files are never edited.
+-- The first schema. Instants are microseconds since 1970 UTC. Released files are never edited. Tables without row ids have
+-- their key as their only tree, so an insert writes less; not where an index that is not unique is the way in, because the planner then
+-- takes the first column of the key for narrower than it is.
 
 CREATE TABLE meta (
     name  TEXT NOT NULL PRIMARY KEY,
@@ -39,6 +41,7 @@ CREATE TABLE purpose (
     UNIQUE (tenant_id, slug)
 ) STRICT;
 
+-- `search` and the `_key` columns hold folded text, for searching.
 CREATE TABLE record (
     tenant_id    BLOB NOT NULL REFERENCES tenant (id),
     id           BLOB NOT NULL,
@@ -54,10 +57,14 @@ CREATE TABLE record (
     prospect     INTEGER NOT NULL,
     professional INTEGER NOT NULL,
     bin          INTEGER NOT NULL,
+    search       TEXT NOT NULL,
+    town_key     TEXT NOT NULL,
+    country_key  TEXT NOT NULL,
+    tag_keys     TEXT NOT NULL,
     updated_at   INTEGER NOT NULL,
     PRIMARY KEY (tenant_id, id),
     UNIQUE (tenant_id, kind, crm_id)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE record_tag (
     tenant_id BLOB NOT NULL,
@@ -65,7 +72,7 @@ CREATE TABLE record_tag (
     tag       TEXT NOT NULL,
     PRIMARY KEY (tenant_id, record_id, tag),
     FOREIGN KEY (tenant_id, record_id) REFERENCES record (tenant_id, id) ON DELETE CASCADE
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- What a provider sees as one contact: all addresses that differ in case only. `mac` is the keyed digest of the folded address.
 CREATE TABLE mailbox (
@@ -74,7 +81,7 @@ CREATE TABLE mailbox (
     mac       BLOB NOT NULL,
     PRIMARY KEY (tenant_id, id),
     UNIQUE (tenant_id, mac)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- The subject of consent: an exact address.
 CREATE TABLE address (
@@ -88,7 +95,7 @@ CREATE TABLE address (
     UNIQUE (tenant_id, exact),
     FOREIGN KEY (tenant_id, mailbox_id) REFERENCES mailbox (tenant_id, id)
 ) STRICT;
-CREATE INDEX address_by_mailbox ON address (tenant_id, mailbox_id);
+CREATE INDEX address_by_mailbox ON address (tenant_id, mailbox_id, id);
 
 CREATE TABLE record_address (
     tenant_id  BLOB NOT NULL,
@@ -99,7 +106,7 @@ CREATE TABLE record_address (
     PRIMARY KEY (tenant_id, record_id, position),
     FOREIGN KEY (tenant_id, record_id) REFERENCES record (tenant_id, id) ON DELETE CASCADE,
     FOREIGN KEY (tenant_id, address_id) REFERENCES address (tenant_id, id)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX record_address_by_mailbox ON record_address (tenant_id, mailbox_id, record_id);
 
 -- The key of a person's payloads. Destroying the row is the erasure.
@@ -108,7 +115,7 @@ CREATE TABLE subject_key (
     address_id BLOB NOT NULL,
     sealed     BLOB NOT NULL,
     PRIMARY KEY (tenant_id, address_id)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- The history. Append-only: the triggers below refuse everything else.
 CREATE TABLE statement (
@@ -153,6 +160,33 @@ CREATE TABLE standing (
 CREATE INDEX standing_by_mailbox ON standing (tenant_id, mailbox_id, purpose_id);
 CREATE INDEX standing_by_state ON standing (tenant_id, purpose_id, state);
 
+-- Who can be reached for a purpose: one row a mailbox and record, so that a filter reads one table. Derived from standing, record and
+-- record_address; can be dropped and made anew. The nil record stands for a mailbox in no record. Where a mailbox has several
+-- spellings, `spelled` says so, and state, flags and validity are read from `standing` instead.
+CREATE TABLE reach (
+    tenant_id    BLOB NOT NULL,
+    purpose_id   BLOB NOT NULL,
+    mailbox_id   BLOB NOT NULL,
+    record_id    BLOB NOT NULL,
+    spelled      INTEGER NOT NULL,
+    shared       INTEGER NOT NULL,
+    in_crm       INTEGER NOT NULL,
+    state        TEXT NOT NULL,
+    flags        INTEGER NOT NULL,
+    valid_until  INTEGER,
+    kind         TEXT NOT NULL,
+    prospect     INTEGER NOT NULL,
+    professional INTEGER NOT NULL,
+    language     TEXT NOT NULL,
+    postcode     TEXT NOT NULL,
+    town_key     TEXT NOT NULL,
+    country_key  TEXT NOT NULL,
+    tag_keys     TEXT NOT NULL,
+    search       TEXT NOT NULL,
+    PRIMARY KEY (tenant_id, purpose_id, mailbox_id, record_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX reach_by_state ON reach (tenant_id, purpose_id, spelled, shared, state, flags, in_crm, valid_until, kind);
+
 -- Keyed digests of people who said no; kept after erasure, checked before import. The nil purpose means all.
 CREATE TABLE suppression (
     tenant_id  BLOB NOT NULL,
@@ -161,7 +195,7 @@ CREATE TABLE suppression (
     reason     TEXT NOT NULL,
     since      INTEGER NOT NULL,
     PRIMARY KEY (tenant_id, mac, purpose_id)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE token (
     tenant_id      BLOB NOT NULL,
@@ -411,13 +445,20 @@ CREATE TABLE dirty (
     mailbox_id    BLOB NOT NULL,
     since         INTEGER NOT NULL,
     PRIMARY KEY (connection_id, mailbox_id)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 CREATE TRIGGER statement_no_update BEFORE UPDATE ON statement
 BEGIN
     SELECT RAISE(ABORT, 'the history is append-only');
 END;
 CREATE TRIGGER statement_no_delete BEFORE DELETE ON statement
+BEGIN
+    SELECT RAISE(ABORT, 'the history is append-only');
+END;
+-- REPLACE deletes without asking the trigger above.
+CREATE TRIGGER statement_no_replace BEFORE INSERT ON statement
+WHEN EXISTS (SELECT 1 FROM statement WHERE tenant_id = NEW.tenant_id AND seq = NEW.seq)
+  OR EXISTS (SELECT 1 FROM statement WHERE tenant_id = NEW.tenant_id AND id = NEW.id)
 BEGIN
     SELECT RAISE(ABORT, 'the history is append-only');
 END;

@@ -55,6 +55,43 @@ pub struct Person {
     pub professional: bool,
 }
 
+/// A text as searches compare it: lower case, without accents, one blank between words. Stored folded and searched folded,
+/// so that both engines agree.
+#[must_use]
+pub fn fold(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    for c in text.trim().chars().flat_map(char::to_lowercase) {
+        match c {
+            'à'..='å' | 'ā' | 'ă' | 'ą' => folded.push('a'),
+            'æ' => folded.push_str("ae"),
+            'ç' | 'ć' | 'č' => folded.push('c'),
+            'ď' | 'đ' => folded.push('d'),
+            'è'..='ë' | 'ē' | 'ė' | 'ę' | 'ě' => folded.push('e'),
+            'ì'..='ï' | 'ī' | 'į' | 'ı' => folded.push('i'),
+            'ł' => folded.push('l'),
+            'ñ' | 'ń' | 'ň' => folded.push('n'),
+            'ò'..='ö' | 'ø' | 'ō' | 'ő' => folded.push('o'),
+            'œ' => folded.push_str("oe"),
+            'ř' => folded.push('r'),
+            'ś' | 'š' | 'ș' => folded.push('s'),
+            'ß' => folded.push_str("ss"),
+            'ť' | 'ț' => folded.push('t'),
+            'ù'..='ü' | 'ū' | 'ů' | 'ű' => folded.push('u'),
+            'ý' | 'ÿ' => folded.push('y'),
+            'ź' | 'ż' | 'ž' => folded.push('z'),
+            // Accents that stand as characters of their own, and what lower case adds to `İ`.
+            '\u{300}'..='\u{36f}' => {}
+            c if c.is_whitespace() => {
+                if !folded.ends_with(' ') {
+                    folded.push(' ');
+                }
+            }
+            c => folded.push(c),
+        }
+    }
+    folded
+}
+
 /// Names of the mappable fields, as mappings write them.
 pub const MAPPABLE: [&str; 9] =
     ["first_name", "last_name", "company", "language", "postcode", "town", "country", "prospect", "professional"];
@@ -104,4 +141,19 @@ pub fn digest(fields: &Fields) -> [u8; 16] {
     let mut short = [0; 16];
     short.copy_from_slice(full.first_chunk::<16>().unwrap_or(&[0; 16]));
     short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fold;
+
+    #[test]
+    fn folds_what_people_type_differently() {
+        for (text, folded) in
+            [("  Müller  GmbH ", "muller gmbh"), ("ÉTÉ", "ete"), ("Straße", "strasse"), ("Łódź", "lodz")]
+        {
+            assert_eq!(fold(text), folded);
+        }
+        assert_eq!(fold("u\u{308}ber"), "uber");
+    }
 }

@@ -1,5 +1,6 @@
 //! Pure rules: what a consent is, who may change it, and what follows for a provider. No I/O, no clock, no chance.
 
+pub mod audience;
 pub mod chain;
 pub mod consent;
 pub mod contact;
@@ -10,3 +11,4 @@ pub mod plan;
 pub mod precedence;
 pub mod scanner;
 pub mod token;
+pub mod triage;

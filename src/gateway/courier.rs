@@ -1,10 +1,10 @@
-//! Plain deliveries, as a provider makes them: for the sandbox's webhooks.
+//! Plain calls without a provider's quotas: what the sandbox delivers and what the demo's people click.
 
 use crate::gateway::http;
-use reqwest::Url;
+use reqwest::{RequestBuilder, Url};
 use std::time::Duration;
 
-/// Posts bodies and reports the status that came back. Follows nothing and repeats nothing.
+/// Posts bodies and opens pages, and reports the status that came back. Follows nothing and repeats nothing.
 #[derive(Clone)]
 pub struct Courier(reqwest::Client);
 
@@ -27,11 +27,24 @@ impl Courier {
         if !user.is_empty() || password.is_some() {
             call = call.basic_auth(user, password);
         }
-        for (name, value) in headers {
-            call = call.header(name, value);
-        }
-        call.send().await.ok().map(|answer| answer.status().as_u16())
+        status(call, headers).await
     }
+
+    /// Opens a page. `None` without an answer.
+    pub async fn get(&self, url: &str, headers: &[(String, String)]) -> Option<u16> {
+        status(self.0.get(url), headers).await
+    }
+}
+
+async fn status(mut call: RequestBuilder, headers: &[(String, String)]) -> Option<u16> {
+    for (name, value) in headers {
+        call = call.header(name, value);
+    }
+    let answer = call.send().await.ok()?;
+    let status = answer.status().as_u16();
+    // A connection is used again only when its answer was read to the end.
+    answer.bytes().await.ok()?;
+    Some(status)
 }
 
 /// User and password stand percent-encoded in a URL.

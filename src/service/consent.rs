@@ -1,11 +1,16 @@
 //! Saying something about a consent: the one way into the history.
 
+use crate::clock::Timestamp;
 use crate::domain::consent::{Act, Kind, OperatorAct, RecipientAct};
-use crate::domain::ids::PurposeId;
+use crate::domain::ids::{AddressId, MailboxId, PurposeId};
 use crate::service::{Core, ServiceError};
-use crate::store::{Address, EVERY_PURPOSE, Kept, NewLine, NewWithdrawal, Purpose, Suppression, Tenant, TenantKey, Tx};
+use crate::store::{
+    Address, EVERY_PURPOSE, Kept, NewLine, NewWithdrawal, Purpose, Suppression, Tenant, TenantKey, Tx,
+    addresses_of_mailboxes,
+};
 use consentd_provider::{EmailAddress, Scope};
 use serde_json::Value;
+use std::collections::HashMap;
 
 /// Somebody's act about one address.
 #[derive(Debug)]
@@ -58,26 +63,55 @@ impl Core {
         key: &TenantKey,
         saying: Saying<'_>,
     ) -> Result<Vec<Kept>, ServiceError> {
+        let own = saying.address.id;
+        let kept = self.say_many(tx, tenant, key, &[saying]).await?;
+        Ok(kept.into_iter().filter(|kept| kept.address == own).collect())
+    }
+
+    /// As [`Core::say`] for several acts in their order. All are weighed against where their addresses stood before the
+    /// first of them, so each address may be spoken of once. Returns where all addresses concerned stand afterwards.
+    ///
+    /// # Errors
+    /// [`ServiceError::Denied`] when the rules do not allow one of the acts; nothing was said then.
+    pub async fn say_many(
+        &self,
+        tx: &mut Tx,
+        tenant: &Tenant,
+        key: &TenantKey,
+        sayings: &[Saying<'_>],
+    ) -> Result<Vec<Kept>, ServiceError> {
         let now = self.now();
         tx.lock_head(tenant.id).await?;
         let purposes = tx.purposes(tenant.id).await?;
-        for kept in tx.standings(tenant.id, saying.address.id).await? {
-            if saying.purpose.is_none_or(|purpose| purpose == kept.purpose) {
-                kept.standing.allows(&saying.act, now)?;
+        let spoken: Vec<AddressId> = sayings.iter().map(|saying| saying.address.id).collect();
+        let mut before: HashMap<AddressId, Vec<Kept>> = HashMap::new();
+        for kept in tx.standings_of(tenant.id, &spoken).await? {
+            before.entry(kept.address).or_default().push(kept);
+        }
+        for saying in sayings {
+            for kept in before.get(&saying.address.id).into_iter().flatten() {
+                if saying.purpose.is_none_or(|purpose| purpose == kept.purpose) {
+                    kept.standing.allows(&saying.act, now)?;
+                }
             }
         }
-        let kind = saying.act.kind();
-        let follows = consequences(kind);
-        let subjects = if follows.broad {
-            tx.addresses_of(tenant.id, saying.address.mailbox).await?
-        } else {
-            vec![saying.address.clone()]
-        };
-        let detail = detail(&saying, &purposes, now);
-        let evidence = evidence(&saying);
-        let lines: Vec<NewLine> = subjects
+        let broad: Vec<MailboxId> = sayings
             .iter()
-            .map(|subject| NewLine {
+            .filter(|saying| consequences(saying.act.kind()).broad)
+            .map(|saying| saying.address.mailbox)
+            .collect();
+        let spellings =
+            if broad.is_empty() { HashMap::new() } else { addresses_of_mailboxes(tx, tenant.id, &broad).await? };
+        let mut lines = Vec::with_capacity(sayings.len());
+        for saying in sayings {
+            let kind = saying.act.kind();
+            let subjects = match spellings.get(&saying.address.mailbox) {
+                Some(spellings) if consequences(kind).broad => spellings.as_slice(),
+                _ => std::slice::from_ref(saying.address),
+            };
+            let detail = detail(saying, &purposes, now);
+            let evidence = evidence(saying);
+            lines.extend(subjects.iter().map(|subject| NewLine {
                 address: subject.id,
                 mailbox: subject.mailbox,
                 purpose: saying.purpose,
@@ -86,17 +120,37 @@ impl Core {
                 detail,
                 payload: evidence.clone(),
                 new_address: false,
-            })
-            .collect();
+            }));
+        }
         let kept = tx.append(tenant, key, &lines, now, &*self.random).await?;
+        let mut seqs: HashMap<MailboxId, i64> = HashMap::new();
+        for kept in &kept {
+            let seq = seqs.entry(kept.mailbox).or_default();
+            *seq = kept.standing.seq.max(*seq);
+        }
+        for saying in sayings {
+            let seq = seqs.get(&saying.address.mailbox).copied().unwrap_or(0);
+            self.follow_up(tx, tenant, key, saying, &purposes, seq).await?;
+        }
+        Ok(kept)
+    }
+
+    /// What follows from an act beside its line: suppression, a look by the next plan, a withdrawal at the providers.
+    async fn follow_up(
+        &self,
+        tx: &mut Tx,
+        tenant: &Tenant,
+        key: &TenantKey,
+        saying: &Saying<'_>,
+        purposes: &[Purpose],
+        seq: i64,
+    ) -> Result<(), ServiceError> {
+        let now = self.now();
+        let kind = saying.act.kind();
+        let follows = consequences(kind);
         let mac = key.address_mac(&saying.address.email.folded());
         if let Some(reason) = follows.suppress {
-            let entry = |purpose| (mac, Suppression { purpose, reason: reason.to_owned(), since: now });
-            let entries: Vec<_> = match saying.purpose {
-                Some(purpose) => vec![entry(purpose)],
-                None => purposes.iter().map(|purpose| purpose.id).chain([EVERY_PURPOSE]).map(entry).collect(),
-            };
-            tx.suppress(tenant.id, &entries).await?;
+            tx.suppress(tenant.id, &suppressions(mac, saying.purpose, purposes, reason, now)).await?;
         }
         if let (Act::Recipient(RecipientAct::Accept(_)), Some(purpose)) = (&saying.act, saying.purpose) {
             tx.lift_suppression(tenant.id, &mac, purpose).await?;
@@ -106,7 +160,6 @@ impl Core {
             tx.mark_dirty(tenant.id, saying.address.mailbox, purpose.id, now).await?;
         }
         if follows.withdraw {
-            let seq = kept.iter().map(|kept| kept.standing.seq).max().unwrap_or(0);
             let scope = match (saying.purpose, kind) {
                 (None, Kind::HardBounced) | (Some(_), _) => Scope::Purpose,
                 (None, _) => Scope::Everything,
@@ -121,7 +174,7 @@ impl Core {
             };
             tx.queue_withdrawal(tenant.id, &new, now).await?;
         }
-        Ok(kept.into_iter().filter(|kept| kept.address == saying.address.id).collect())
+        Ok(())
     }
 
     /// The exact address of a tenant.
@@ -161,6 +214,21 @@ impl Core {
         let kept = self.say(&mut tx, tenant, key, Saying { address, purpose, act, evidence }).await?;
         tx.commit().await?;
         Ok(kept)
+    }
+}
+
+/// The entries of the suppression list for one purpose, or for every purpose there is and those to come.
+pub(crate) fn suppressions(
+    mac: [u8; 32],
+    purpose: Option<PurposeId>,
+    purposes: &[Purpose],
+    reason: &str,
+    now: Timestamp,
+) -> Vec<([u8; 32], Suppression)> {
+    let entry = |purpose| (mac, Suppression { purpose, reason: reason.to_owned(), since: now });
+    match purpose {
+        Some(purpose) => vec![entry(purpose)],
+        None => purposes.iter().map(|purpose| purpose.id).chain([EVERY_PURPOSE]).map(entry).collect(),
     }
 }
 

@@ -163,6 +163,7 @@ impl Core {
         let kept: Vec<Kept> = folded.into_values().collect();
         tx.clear_standings(tenant.id).await?;
         tx.keep(tenant.id, &kept).await?;
+        tx.refresh_all_reach(tenant.id).await?;
         tx.commit().await?;
         Ok(i64::try_from(kept.len()).unwrap_or(i64::MAX))
     }

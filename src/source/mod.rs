@@ -1,1 +1,3 @@
-//! (being written)
+//! Where contacts come from. Sources read; they store nothing.
+
+pub mod csv;

@@ -2,11 +2,16 @@
 
 use crate::clock::Timestamp;
 use crate::domain::ids::{AddressId, MailboxId, PurposeId, TenantId};
-use crate::store::db::sql;
+use crate::store::db::{Ask, Sql, sql};
+use crate::store::holding::id_list;
 use crate::store::{Store, StoreError, TenantKey, Tx};
 use consentd_provider::EmailAddress;
 use std::collections::HashMap;
 use uuid::Uuid;
+
+// Read inside and outside of transactions.
+const BY_ID: Sql = sql!("address/by_id");
+const OF_MAILBOX: Sql = sql!("address/of_mailbox");
 
 /// An address as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +61,50 @@ pub struct Suppression {
     pub since: Timestamp,
 }
 
+/// Which of these keyed digests are mailboxes of the tenant.
+pub(crate) async fn mailboxes_by_mac<A: Ask>(
+    ask: &mut A,
+    tenant: TenantId,
+    macs: &[[u8; 32]],
+) -> Result<HashMap<[u8; 32], MailboxId>, StoreError> {
+    let list = hex_list(macs.iter().map(<[u8; 32]>::as_slice));
+    let rows: Vec<(Uuid, Vec<u8>)> = ask.ask(sql!(split "mailbox/macs")).bind(tenant.0).bind(list).all().await?;
+    Ok(rows.into_iter().filter_map(|(id, mac)| Some((<[u8; 32]>::try_from(mac).ok()?, MailboxId(id)))).collect())
+}
+
+/// The addresses of mailboxes, in the order of their ids.
+pub(crate) async fn addresses_of_mailboxes<A: Ask>(
+    ask: &mut A,
+    tenant: TenantId,
+    mailboxes: &[MailboxId],
+) -> Result<HashMap<MailboxId, Vec<Address>>, StoreError> {
+    let list = id_list(mailboxes);
+    let rows: Vec<Row> = ask.ask(sql!(split "address/of_mailboxes")).bind(tenant.0).bind(list).all().await?;
+    let mut addresses: HashMap<MailboxId, Vec<Address>> = HashMap::new();
+    for row in rows {
+        let address = Address::try_from(row)?;
+        addresses.entry(address.mailbox).or_default().push(address);
+    }
+    Ok(addresses)
+}
+
+/// Which of these keyed digests are on the suppression list, and for what.
+pub(crate) async fn suppressed<A: Ask>(
+    ask: &mut A,
+    tenant: TenantId,
+    macs: &[[u8; 32]],
+) -> Result<HashMap<[u8; 32], Vec<PurposeId>>, StoreError> {
+    let list = hex_list(macs.iter().map(<[u8; 32]>::as_slice));
+    let rows: Vec<(Vec<u8>, Uuid)> = ask.ask(sql!(split "suppression/of_macs")).bind(tenant.0).bind(list).all().await?;
+    let mut found: HashMap<[u8; 32], Vec<PurposeId>> = HashMap::new();
+    for (mac, purpose) in rows {
+        if let Ok(mac) = <[u8; 32]>::try_from(mac) {
+            found.entry(mac).or_default().push(PurposeId(purpose));
+        }
+    }
+    Ok(found)
+}
+
 impl Store {
     /// All addresses of the mailbox that an address belongs to; empty when it is not known.
     ///
@@ -81,7 +130,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn addresses_of(&self, tenant: TenantId, mailbox: MailboxId) -> Result<Vec<Address>, StoreError> {
-        let rows: Vec<Row> = self.db.q(sql!("address/of_mailbox")).bind(tenant.0).bind(mailbox.0).all().await?;
+        let rows: Vec<Row> = self.db.q(OF_MAILBOX).bind(tenant.0).bind(mailbox.0).all().await?;
         rows.into_iter().map(Address::try_from).collect()
     }
 
@@ -90,7 +139,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn address(&self, tenant: TenantId, id: AddressId) -> Result<Option<Address>, StoreError> {
-        let row: Option<Row> = self.db.q(sql!("address/by_id")).bind(tenant.0).bind(id.0).opt().await?;
+        let row: Option<Row> = self.db.q(BY_ID).bind(tenant.0).bind(id.0).opt().await?;
         row.map(Address::try_from).transpose()
     }
 
@@ -114,7 +163,7 @@ impl Tx {
     /// # Errors
     /// [`StoreError`].
     pub async fn addresses_of(&mut self, tenant: TenantId, mailbox: MailboxId) -> Result<Vec<Address>, StoreError> {
-        let rows: Vec<Row> = self.q(sql!("address/of_mailbox")).bind(tenant.0).bind(mailbox.0).all().await?;
+        let rows: Vec<Row> = self.q(OF_MAILBOX).bind(tenant.0).bind(mailbox.0).all().await?;
         rows.into_iter().map(Address::try_from).collect()
     }
 
@@ -123,7 +172,7 @@ impl Tx {
     /// # Errors
     /// [`StoreError::Database`] when there is no such address.
     pub async fn mailbox_of(&mut self, tenant: TenantId, address: AddressId) -> Result<MailboxId, StoreError> {
-        let row: Row = self.q(sql!("address/by_id")).bind(tenant.0).bind(address.0).one().await?;
+        let row: Row = self.q(BY_ID).bind(tenant.0).bind(address.0).one().await?;
         Ok(MailboxId(row.mailbox_id))
     }
 
@@ -136,9 +185,7 @@ impl Tx {
         tenant: TenantId,
         macs: &[[u8; 32]],
     ) -> Result<HashMap<[u8; 32], MailboxId>, StoreError> {
-        let list = hex_list(macs.iter().map(<[u8; 32]>::as_slice));
-        let rows: Vec<(Uuid, Vec<u8>)> = self.q(sql!(split "mailbox/macs")).bind(tenant.0).bind(list).all().await?;
-        Ok(rows.into_iter().filter_map(|(id, mac)| Some((<[u8; 32]>::try_from(mac).ok()?, MailboxId(id)))).collect())
+        mailboxes_by_mac(self, tenant, macs).await
     }
 
     /// New mailboxes.
@@ -181,17 +228,17 @@ impl Tx {
         Ok(())
     }
 
-    /// Puts people on the suppression list; who is there already stays as they are.
+    /// Puts people on the suppression list; who is there already stays as they are. Returns how many
+    /// entries are new.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn suppress(&mut self, tenant: TenantId, entries: &[([u8; 32], Suppression)]) -> Result<(), StoreError> {
+    pub async fn suppress(&mut self, tenant: TenantId, entries: &[([u8; 32], Suppression)]) -> Result<u64, StoreError> {
         self.insert_many(sql!("suppression/insert"), 5, entries, |row, (mac, entry)| {
             row.bind(tenant.0)?.bind(mac.to_vec())?.bind(entry.purpose.0)?.bind(&*entry.reason)?.bind(entry.since)?;
             Ok(())
         })
-        .await?;
-        Ok(())
+        .await
     }
 
     /// Takes a person off the suppression list for one purpose. Only a recipient's acceptance may lead here.

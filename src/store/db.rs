@@ -71,6 +71,24 @@ pub enum Tx {
     Pg(Transaction<'static, Postgres>),
 }
 
+/// Where a read runs: on the pools, or inside a transaction that will act on what it finds.
+pub(crate) trait Ask: Send {
+    /// A statement to run there.
+    fn ask(&mut self, sql: Sql) -> Query<'_>;
+}
+
+impl Ask for Db {
+    fn ask(&mut self, sql: Sql) -> Query<'_> {
+        self.q(sql)
+    }
+}
+
+impl Ask for Tx {
+    fn ask(&mut self, sql: Sql) -> Query<'_> {
+        self.q(sql)
+    }
+}
+
 enum Exec<'e> {
     SqlitePool(&'e SqlitePool),
     Sqlite(&'e mut SqliteConnection),

@@ -9,11 +9,16 @@ use crate::domain::consent::{Actor, Kind};
 use crate::domain::fold::{Event, Standing};
 use crate::domain::ids::{AddressId, MailboxId, PurposeId, StatementId, TenantId};
 use crate::random::{self, Random};
-use crate::store::db::sql;
+use crate::store::address::hex_list;
+use crate::store::db::{Sql, sql};
 use crate::store::standing::Kept;
 use crate::store::{Store, StoreError, Tenant, TenantKey, Tx};
 use std::collections::HashMap;
 use uuid::Uuid;
+
+// Read inside and outside of transactions.
+const OF_ADDRESS: Sql = sql!("statement/of_address");
+const PAGE: Sql = sql!("statement/page");
 
 /// A line to be written.
 #[derive(Debug, Clone)]
@@ -184,6 +189,16 @@ impl Tx {
         self.q(sql!("chain_head/set")).bind(tenant.id.0).bind(head.seq).bind(head.hash.to_vec()).exec().await?;
         let kept: Vec<Kept> = standings.into_values().collect();
         self.keep(tenant.id, &kept).await?;
+        let (mut fresh, mut known): (Vec<MailboxId>, Vec<MailboxId>) = (Vec::new(), Vec::new());
+        for line in lines {
+            if line.new_address { &mut fresh } else { &mut known }.push(line.mailbox);
+        }
+        for mailboxes in [&mut fresh, &mut known] {
+            mailboxes.sort();
+            mailboxes.dedup();
+        }
+        self.refresh_reach(tenant.id, &fresh).await?;
+        self.follow_reach(tenant.id, &known).await?;
         Ok(kept)
     }
 
@@ -217,19 +232,15 @@ impl Tx {
         lines: &[NewLine],
         random: &dyn Random,
     ) -> Result<HashMap<AddressId, [u8; 32]>, StoreError> {
-        let mut keys = HashMap::new();
+        let mut keys = self.known_keys(tenant, key, &known_addresses(lines)).await?;
         let mut fresh = Vec::new();
-        for line in lines {
+        for line in lines.iter().filter(|line| line.new_address) {
             if keys.contains_key(&line.address) {
                 continue;
             }
-            if line.new_address {
-                let person: [u8; 32] = random::bytes(random);
-                fresh.push((line.address, key.seal(line.address.0, "person", &person, random)?));
-                keys.insert(line.address, person);
-            } else if let Some(person) = self.person_key(tenant, key, line.address).await? {
-                keys.insert(line.address, person);
-            }
+            let person: [u8; 32] = random::bytes(random);
+            fresh.push((line.address, key.seal(line.address.0, "person", &person, random)?));
+            keys.insert(line.address, person);
         }
         self.insert_many(sql!("subject_key/insert"), 3, &fresh, |row, (address, sealed)| {
             row.bind(tenant.0)?.bind(address.0)?.bind(&**sealed)?;
@@ -239,14 +250,21 @@ impl Tx {
         Ok(keys)
     }
 
-    async fn person_key(
+    async fn known_keys(
         &mut self,
         tenant: TenantId,
         key: &TenantKey,
-        address: AddressId,
-    ) -> Result<Option<[u8; 32]>, StoreError> {
-        let sealed: Option<(Vec<u8>,)> = self.q(sql!("subject_key/one")).bind(tenant.0).bind(address.0).opt().await?;
-        open_person(key, address, sealed)
+        addresses: &[AddressId],
+    ) -> Result<HashMap<AddressId, [u8; 32]>, StoreError> {
+        if addresses.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let list = hex_list(addresses.iter().map(|address| address.0.as_bytes().as_slice()));
+        let rows: Vec<(Uuid, Vec<u8>)> =
+            self.q(sql!(split "subject_key/of_addresses")).bind(tenant.0).bind(list).all().await?;
+        rows.into_iter()
+            .map(|(address, sealed)| Ok((AddressId(address), open_person(key, AddressId(address), &sealed)?)))
+            .collect()
     }
 
     async fn standings_before(
@@ -254,16 +272,12 @@ impl Tx {
         tenant: TenantId,
         lines: &[NewLine],
     ) -> Result<HashMap<(AddressId, PurposeId), Kept>, StoreError> {
-        let mut before = HashMap::new();
-        let mut loaded = std::collections::HashSet::new();
-        for line in lines.iter().filter(|line| !line.new_address) {
-            if loaded.insert(line.address) {
-                for kept in self.standings(tenant, line.address).await? {
-                    before.insert((kept.address, kept.purpose), kept);
-                }
-            }
+        let addresses = known_addresses(lines);
+        if addresses.is_empty() {
+            return Ok(HashMap::new());
         }
-        Ok(before)
+        let kept = self.standings_of(tenant, &addresses).await?;
+        Ok(kept.into_iter().map(|kept| ((kept.address, kept.purpose), kept)).collect())
     }
 
     /// Destroys a person's key: what was sealed under it can never be read again.
@@ -280,7 +294,7 @@ impl Tx {
     /// # Errors
     /// [`StoreError`].
     pub async fn lines_of(&mut self, tenant: TenantId, address: AddressId) -> Result<Vec<Line>, StoreError> {
-        let rows: Vec<Row> = self.q(sql!("statement/of_address")).bind(tenant.0).bind(address.0).all().await?;
+        let rows: Vec<Row> = self.q(OF_ADDRESS).bind(tenant.0).bind(address.0).all().await?;
         rows.into_iter().map(|row| row.line(tenant)).collect()
     }
 
@@ -289,7 +303,7 @@ impl Tx {
     /// # Errors
     /// [`StoreError`].
     pub async fn lines_after(&mut self, tenant: TenantId, seq: i64, limit: i64) -> Result<Vec<Line>, StoreError> {
-        let rows: Vec<Row> = self.q(sql!("statement/page")).bind(tenant.0).bind(seq).bind(limit).all().await?;
+        let rows: Vec<Row> = self.q(PAGE).bind(tenant.0).bind(seq).bind(limit).all().await?;
         rows.into_iter().map(|row| row.line(tenant)).collect()
     }
 
@@ -314,15 +328,18 @@ impl Tx {
     }
 }
 
-fn open_person(
-    key: &TenantKey,
-    address: AddressId,
-    sealed: Option<(Vec<u8>,)>,
-) -> Result<Option<[u8; 32]>, StoreError> {
-    let Some((sealed,)) = sealed else { return Ok(None) };
-    let plain = key.open(address.0, "person", &sealed)?;
-    let corrupt = StoreError::Corrupt { table: "subject_key", column: "sealed" };
-    plain.as_slice().try_into().map(Some).map_err(|_| corrupt)
+/// The addresses spoken of that were there before, once each.
+fn known_addresses(lines: &[NewLine]) -> Vec<AddressId> {
+    let mut addresses: Vec<AddressId> =
+        lines.iter().filter(|line| !line.new_address).map(|line| line.address).collect();
+    addresses.sort();
+    addresses.dedup();
+    addresses
+}
+
+fn open_person(key: &TenantKey, address: AddressId, sealed: &[u8]) -> Result<[u8; 32], StoreError> {
+    let plain = key.open(address.0, "person", sealed)?;
+    plain.as_slice().try_into().map_err(|_| StoreError::Corrupt { table: "subject_key", column: "sealed" })
 }
 
 impl Store {
@@ -339,7 +356,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn lines_after(&self, tenant: TenantId, seq: i64, limit: i64) -> Result<Vec<Line>, StoreError> {
-        let rows: Vec<Row> = self.db.q(sql!("statement/page")).bind(tenant.0).bind(seq).bind(limit).all().await?;
+        let rows: Vec<Row> = self.db.q(PAGE).bind(tenant.0).bind(seq).bind(limit).all().await?;
         rows.into_iter().map(|row| row.line(tenant)).collect()
     }
 
@@ -348,7 +365,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn lines_of(&self, tenant: TenantId, address: AddressId) -> Result<Vec<Line>, StoreError> {
-        let rows: Vec<Row> = self.db.q(sql!("statement/of_address")).bind(tenant.0).bind(address.0).all().await?;
+        let rows: Vec<Row> = self.db.q(OF_ADDRESS).bind(tenant.0).bind(address.0).all().await?;
         rows.into_iter().map(|row| row.line(tenant)).collect()
     }
 
@@ -364,7 +381,7 @@ impl Store {
     ) -> Result<Option<[u8; 32]>, StoreError> {
         let sealed: Option<(Vec<u8>,)> =
             self.db.q(sql!("subject_key/one")).bind(tenant.0).bind(address.0).opt().await?;
-        open_person(key, address, sealed)
+        sealed.map(|(sealed,)| open_person(key, address, &sealed)).transpose()
     }
 
     /// Reads a line's payload with the person's key and checks it against the line's digest.

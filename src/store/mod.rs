@@ -12,7 +12,10 @@ mod job;
 mod migrate;
 mod people;
 mod purpose;
+mod reach;
+mod record;
 mod run;
+mod search;
 mod standing;
 mod tenant;
 mod token;
@@ -32,13 +35,21 @@ pub use job::Job;
 pub use migrate::Migration;
 pub use people::PersonRow;
 pub use purpose::Purpose;
+pub use record::Record;
 pub use run::{NewItem, OpenItem, PendingItem, Removal, Run, RunState, ShownItem};
+pub use search::Group;
 pub use standing::Kept;
 pub use tenant::{NewTenant, Tenant};
 pub use token::{Link, NewLink};
 pub use vault::{MasterKey, Sealed, TenantKey, Vault, VaultError};
 pub use walk::{Difference, RemoteSummary, Seen, Stranger, Walk};
 pub use withdrawal::{NewWithdrawal, Phase, Waiting, Withdrawal, scope_word};
+
+pub(crate) use address::{addresses_of_mailboxes, mailboxes_by_mac, suppressed};
+pub(crate) use db::Ask;
+pub(crate) use people::people;
+pub(crate) use record::{mailboxes_in_crm, records_of_keys};
+pub(crate) use standing::standings_of_mailboxes;
 
 use std::sync::Arc;
 

@@ -4,9 +4,14 @@ use crate::clock::Timestamp;
 use crate::domain::consent::{Actor, State};
 use crate::domain::fold::{Basis, Flags, Negative, Standing};
 use crate::domain::ids::{AddressId, MailboxId, PurposeId, StatementId, TenantId};
-use crate::store::db::sql;
+use crate::store::address::hex_list;
+use crate::store::db::{Ask, Sql, sql};
+use crate::store::holding::id_list;
 use crate::store::{Store, StoreError, Tx};
 use uuid::Uuid;
+
+// Read inside and outside of transactions.
+const OF_ADDRESS: Sql = sql!("standing/of_address");
 
 /// Where an address stands for one purpose, with the keys it is kept under.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,13 +81,26 @@ impl TryFrom<Row> for Kept {
     }
 }
 
+/// Where every spelling of these mailboxes stands for one purpose.
+pub(crate) async fn standings_of_mailboxes<A: Ask>(
+    ask: &mut A,
+    tenant: TenantId,
+    purpose: PurposeId,
+    mailboxes: &[MailboxId],
+) -> Result<Vec<Kept>, StoreError> {
+    let list = id_list(mailboxes);
+    let rows: Vec<Row> =
+        ask.ask(sql!(split "standing/of_mailboxes")).bind(tenant.0).bind(purpose.0).bind(list).all().await?;
+    rows.into_iter().map(Kept::try_from).collect()
+}
+
 impl Store {
     /// Where an address stands, one entry a purpose.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn standings(&self, tenant: TenantId, address: AddressId) -> Result<Vec<Kept>, StoreError> {
-        let rows = self.db.q(sql!("standing/of_address")).bind(tenant.0).bind(address.0).all::<Row>().await?;
+        let rows = self.db.q(OF_ADDRESS).bind(tenant.0).bind(address.0).all::<Row>().await?;
         rows.into_iter().map(Kept::try_from).collect()
     }
 
@@ -141,7 +159,17 @@ impl Tx {
     /// # Errors
     /// [`StoreError`].
     pub async fn standings(&mut self, tenant: TenantId, address: AddressId) -> Result<Vec<Kept>, StoreError> {
-        let rows = self.q(sql!("standing/of_address")).bind(tenant.0).bind(address.0).all::<Row>().await?;
+        let rows = self.q(OF_ADDRESS).bind(tenant.0).bind(address.0).all::<Row>().await?;
+        rows.into_iter().map(Kept::try_from).collect()
+    }
+
+    /// Where addresses stand, one entry an address and purpose.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn standings_of(&mut self, tenant: TenantId, addresses: &[AddressId]) -> Result<Vec<Kept>, StoreError> {
+        let list = hex_list(addresses.iter().map(|address| address.0.as_bytes().as_slice()));
+        let rows: Vec<Row> = self.q(sql!(split "standing/of_addresses")).bind(tenant.0).bind(list).all().await?;
         rows.into_iter().map(Kept::try_from).collect()
     }
 

@@ -9,13 +9,24 @@
     reason = "what helps a test fails with it; the linter excuses the test functions only"
 )]
 
+mod tree;
 mod world;
 
+mod audience;
+mod cli;
 mod config;
+mod conformance;
 mod consent;
 mod daemon;
 mod gateway;
 mod hooks;
+mod import;
+mod layers;
 mod pages;
+mod sandbox;
+mod schema;
 mod served;
+mod simulation;
+mod sql;
+mod sync;
 mod toy;

@@ -1,4 +1,4 @@
-SELECT ra.mailbox_id, r.first_name, r.last_name, r.company, r.language, r.postcode, r.town, r.country, r.prospect,
+SELECT ra.mailbox_id, r.id, r.kind, r.crm_id, r.first_name, r.last_name, r.company, r.language, r.postcode, r.town, r.country, r.prospect,
        r.professional, r.bin
 FROM record_address ra
 JOIN record r ON r.tenant_id = ra.tenant_id AND r.id = ra.record_id

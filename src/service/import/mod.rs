@@ -1,0 +1,414 @@
+//! Taking in files: a CRM's export, a mailing list, refusals and acceptances from before.
+//!
+//! [`Core::check_import`] stores nothing and tells what [`Core::run_import`] would do; both judge rows by the same code.
+//! A run works in transactions of at most 1,000 rows, so that deliveries and withdrawals get their turn, and may be
+//! repeated: what is there already is left alone.
+
+mod known;
+mod legacy;
+mod read;
+mod records;
+mod rejects;
+
+use crate::domain::consent::LegacyProof;
+use crate::domain::contact::RecordKind;
+use crate::domain::ids::PurposeId;
+use crate::domain::triage::{Columns, Field, Verdict, verdict_of};
+use crate::service::{Core, ServiceError};
+use crate::source::csv::Encoding;
+use crate::store::{Ask, EVERY_PURPOSE, Purpose, Tenant, TenantKey};
+use known::Known;
+use read::Parsed;
+use rejects::Rejects;
+use serde::Serialize;
+use std::collections::{BTreeMap, HashSet};
+use std::io::{Read, Write};
+use std::ops::ControlFlow;
+
+/// Rows in one transaction.
+const BATCH: usize = 1_000;
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportMode {
+    /// A CRM's export: creates and updates records and their addresses. Never a consent.
+    Records,
+    /// A mailing list: creates nothing. Tells who of it is known; everybody else is external.
+    List,
+    /// Refusals from before. Addresses in no record are kept on the suppression list.
+    OptOuts,
+    /// Acceptances from before, each row with its evidence; only where the tenant's policy allows it.
+    Proofs,
+}
+
+/// How a file is to be taken in.
+#[derive(Debug, Clone)]
+pub struct ImportOptions {
+    /// What it is.
+    pub mode: ImportMode,
+    /// Headings by field, where the well-known ones do not fit. A field that is named here is found by no other heading.
+    pub mapping: BTreeMap<Field, Vec<String>>,
+    /// The kind of records whose row does not say.
+    pub kind: RecordKind,
+    /// The purpose that statuses, refusals and acceptances are about. Without one: the default purpose, and for
+    /// refusals every purpose.
+    pub purpose: Option<PurposeId>,
+    /// The file's name, kept as evidence.
+    pub file: String,
+    /// Who imports, kept as evidence.
+    pub who: String,
+    /// Two different people who vouch for acceptances from before; empty otherwise.
+    pub approvers: [String; 2],
+}
+
+impl ImportOptions {
+    /// Options for a file of that mode, with nothing out of the ordinary.
+    #[must_use]
+    pub fn new(mode: ImportMode, file: &str, who: &str) -> Self {
+        Self {
+            mode,
+            mapping: BTreeMap::new(),
+            kind: RecordKind::Customer,
+            purpose: None,
+            file: file.to_owned(),
+            who: who.to_owned(),
+            approvers: [String::new(), String::new()],
+        }
+    }
+}
+
+/// A column that was recognised.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FoundColumn {
+    /// Its heading; empty in a file without headings.
+    pub heading: String,
+    /// What it holds.
+    pub field: Field,
+}
+
+/// What a file held and what was, or would be, done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ImportReport {
+    /// What the file was taken for.
+    pub mode: ImportMode,
+    /// Nothing was stored.
+    pub dry: bool,
+    /// Rows read; blank ones do not count.
+    pub rows: u64,
+    /// Bytes read so far, for showing progress.
+    pub bytes: u64,
+    /// Each row under exactly one verdict; adds up to `rows`.
+    pub verdicts: BTreeMap<Verdict, u64>,
+    /// Addresses found in all rows; those under `unreadable` and `repeated` among them.
+    pub addresses: u64,
+    /// Addresses that cannot be read.
+    pub unreadable: u64,
+    /// Addresses that stand in their row twice.
+    pub repeated: u64,
+    /// Suppliers' ordering addresses, left out.
+    pub ordering: u64,
+    /// Records created.
+    pub records_created: u64,
+    /// Records that changed.
+    pub records_updated: u64,
+    /// Records that are as the file says.
+    pub records_unchanged: u64,
+    /// Addresses that became known, never asked.
+    pub addresses_created: u64,
+    /// New addresses that are on the suppression list, and so neither sendable nor askable.
+    pub suppressed: u64,
+    /// Refusals recorded for known mailboxes.
+    pub refusals: u64,
+    /// Unknown addresses put on the suppression list.
+    pub suppressions: u64,
+    /// Acceptances recorded.
+    pub acceptances: u64,
+    /// Rows written to the result file: those rejected, and those of which an address was left out.
+    pub rejected: u64,
+    /// The file's encoding.
+    pub encoding: Encoding,
+    /// What stands between two cells.
+    pub delimiter: char,
+    /// The columns that were recognised.
+    pub columns: Vec<FoundColumn>,
+    /// Why the rest of the file was not read. What was read before is stored; the file may be imported again.
+    pub stopped: Option<String>,
+}
+
+/// Called after every batch with what was done so far; says whether to go on.
+pub type Progress<'a> = dyn Fn(&ImportReport) -> ControlFlow<()> + Send + Sync + 'a;
+
+impl Core {
+    /// Reads a file and tells what an import would do. Stores nothing.
+    ///
+    /// `rejects` gets every rejected line with its reason, as CSV.
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] when the file or its headings cannot be used at all, or the options do not fit;
+    /// [`ServiceError::Store`].
+    pub async fn check_import(
+        &self,
+        tenant: &Tenant,
+        key: &TenantKey,
+        file: Box<dyn Read + Send>,
+        rejects: Option<&mut (dyn Write + Send)>,
+        options: &ImportOptions,
+        progress: &Progress<'_>,
+    ) -> Result<ImportReport, ServiceError> {
+        self.take_in(tenant, key, file, rejects, options, progress, true).await
+    }
+
+    /// Imports a file. A repetition changes nothing.
+    ///
+    /// # Errors
+    /// As [`Core::check_import`]. What earlier batches stored stays.
+    pub async fn run_import(
+        &self,
+        tenant: &Tenant,
+        key: &TenantKey,
+        file: Box<dyn Read + Send>,
+        rejects: Option<&mut (dyn Write + Send)>,
+        options: &ImportOptions,
+        progress: &Progress<'_>,
+    ) -> Result<ImportReport, ServiceError> {
+        self.take_in(tenant, key, file, rejects, options, progress, false).await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the two public forms differ in the last one only")]
+    async fn take_in(
+        &self,
+        tenant: &Tenant,
+        key: &TenantKey,
+        file: Box<dyn Read + Send>,
+        rejects: Option<&mut (dyn Write + Send)>,
+        options: &ImportOptions,
+        progress: &Progress<'_>,
+        dry: bool,
+    ) -> Result<ImportReport, ServiceError> {
+        if options.mode == ImportMode::Proofs {
+            let [first, second] = &options.approvers;
+            LegacyProof::check(tenant.legacy_proof, "-", "-", "-", [first, second])
+                .map_err(|error| ServiceError::Invalid(error.to_string()))?;
+        }
+        let purposes = self.store.purposes(tenant.id).await?;
+        let purpose = match options.purpose {
+            Some(id) => purposes.iter().find(|purpose| purpose.id == id),
+            None => purposes.iter().find(|purpose| purpose.is_default),
+        };
+        let purpose = purpose.ok_or(ServiceError::NotFound("such purpose"))?.id;
+        let needed: &[Field] = match options.mode {
+            ImportMode::Records => &[Field::Email, Field::CrmId],
+            ImportMode::List | ImportMode::OptOuts => &[Field::Email],
+            ImportMode::Proofs => &[Field::Email, Field::AcceptedAt, Field::TextShown, Field::Evidence],
+        };
+        let key_of_reader = self.store.key_of(tenant)?;
+        let mut reading = read::start(file, key_of_reader, &options.mapping, needed, options.kind).await?;
+        let mut import = Import {
+            core: self,
+            tenant,
+            key,
+            options,
+            purpose,
+            purposes,
+            seen: HashSet::new(),
+            seen_records: HashSet::new(),
+            report: empty_report(options.mode, dry, &reading.columns, &reading.headings, reading.delimiter),
+            rejects: Rejects::start(rejects, &reading.headings, reading.delimiter)?,
+        };
+        while let Some(batch) = reading.batches.recv().await {
+            match batch {
+                Ok(batch) => {
+                    import.report.bytes = batch.bytes;
+                    import.report.encoding = batch.encoding;
+                    import.batch(&batch.rows).await?;
+                }
+                Err(fault) => {
+                    import.report.stopped = Some(fault.to_string());
+                    break;
+                }
+            }
+            if progress(&import.report).is_break() {
+                import.report.stopped = Some("stopped on request".into());
+                break;
+            }
+        }
+        import.rejects.end()?;
+        Ok(import.report)
+    }
+}
+
+fn empty_report(mode: ImportMode, dry: bool, columns: &Columns, headings: &[String], delimiter: char) -> ImportReport {
+    let columns = columns
+        .found()
+        .map(|(column, field)| FoundColumn { heading: headings.get(column).cloned().unwrap_or_default(), field });
+    ImportReport {
+        mode,
+        dry,
+        rows: 0,
+        bytes: 0,
+        verdicts: BTreeMap::new(),
+        addresses: 0,
+        unreadable: 0,
+        repeated: 0,
+        ordering: 0,
+        records_created: 0,
+        records_updated: 0,
+        records_unchanged: 0,
+        addresses_created: 0,
+        suppressed: 0,
+        refusals: 0,
+        suppressions: 0,
+        acceptances: 0,
+        rejected: 0,
+        encoding: Encoding::Ascii,
+        delimiter,
+        columns: columns.collect(),
+        stopped: None,
+    }
+}
+
+/// A file being taken in.
+struct Import<'a> {
+    core: &'a Core,
+    tenant: &'a Tenant,
+    key: &'a TenantKey,
+    options: &'a ImportOptions,
+    /// The purpose that statuses are about.
+    purpose: PurposeId,
+    purposes: Vec<Purpose>,
+    /// The beginnings of the keyed digests of the mailboxes that earlier rows named.
+    seen: HashSet<u64>,
+    /// The same of the records.
+    seen_records: HashSet<u64>,
+    report: ImportReport,
+    rejects: Rejects<'a>,
+}
+
+/// What a batch leads to.
+enum Work {
+    Nothing,
+    Records(Box<records::RecordWork>),
+    OptOuts(legacy::OptOutWork),
+    Proofs(legacy::ProofWork),
+}
+
+impl Import<'_> {
+    async fn batch(&mut self, rows: &[Parsed]) -> Result<(), ServiceError> {
+        if self.report.dry || self.options.mode == ImportMode::List {
+            let mut db = self.core.store.db.clone();
+            self.weigh(&mut db, rows).await?;
+            return Ok(());
+        }
+        let mut tx = self.core.store.begin().await?;
+        tx.lock_head(self.tenant.id).await?;
+        match self.weigh(&mut tx, rows).await? {
+            Work::Nothing => return Ok(()),
+            Work::Records(work) => self.save_records(&mut tx, *work).await?,
+            Work::OptOuts(work) => self.save_opt_outs(&mut tx, work).await?,
+            Work::Proofs(work) => self.save_proofs(&mut tx, work).await?,
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Judges the rows of a batch and prepares what is to be stored.
+    async fn weigh<A: Ask>(&mut self, ask: &mut A, rows: &[Parsed]) -> Result<Work, ServiceError> {
+        for row in rows {
+            self.report.rows += 1;
+            self.report.addresses += row.addresses;
+            self.report.unreadable += row.unreadable_count;
+            self.report.repeated += row.repeated;
+            self.report.ordering += row.contact.as_ref().map_or(0, |contact| contact.ordering);
+        }
+        let purposes: Vec<PurposeId> = match self.options.mode {
+            ImportMode::OptOuts if self.options.purpose.is_none() => {
+                self.purposes.iter().map(|purpose| purpose.id).collect()
+            }
+            _ => vec![self.purpose],
+        };
+        let macs = rows.iter().flat_map(|row| row.people.iter().map(|(_, mac)| *mac));
+        let known = Known::load(ask, self.tenant.id, &purposes, macs, self.core.now()).await?;
+        match self.options.mode {
+            ImportMode::List => {
+                for row in rows {
+                    let (verdict, why) = self.judge_listed(row, &known);
+                    self.count(row, verdict, why.as_deref(), true)?;
+                }
+                Ok(Work::Nothing)
+            }
+            ImportMode::Records => self.weigh_records(ask, rows, &known).await,
+            ImportMode::OptOuts => self.weigh_opt_outs(rows, &known),
+            ImportMode::Proofs => self.weigh_proofs(rows, &known),
+        }
+    }
+
+    /// Counts a row and, when it is rejected or partly unreadable, repeats it in the result file.
+    fn count(
+        &mut self,
+        row: &Parsed,
+        verdict: Verdict,
+        why: Option<&str>,
+        only_usable: bool,
+    ) -> Result<(), ServiceError> {
+        *self.report.verdicts.entry(verdict).or_default() += 1;
+        let rejected = match verdict {
+            Verdict::Invalid | Verdict::Duplicate => true,
+            Verdict::External | Verdict::Refused | Verdict::Undeliverable | Verdict::InBin | Verdict::NoAddress => {
+                only_usable
+            }
+            _ => false,
+        };
+        let partly = row.unreadable.map(|error| format!("an address of this row was left out: {error}"));
+        let why = match (rejected, why, partly) {
+            (true, Some(why), _) => why.to_owned(),
+            (true, None, _) => verdict.sentence().to_owned(),
+            (false, _, Some(partly)) => partly,
+            (false, _, None) => return Ok(()),
+        };
+        self.report.rejected += 1;
+        self.rejects.write(row, verdict, &why)
+    }
+
+    /// What every mode refuses: a broken row, or one without any readable address.
+    fn judge_form(row: &Parsed) -> Option<(Verdict, Option<String>)> {
+        match (&row.contact, row.people.is_empty(), row.unreadable) {
+            (Err(why), ..) => Some((Verdict::Invalid, Some(why.clone()))),
+            (Ok(_), true, Some(error)) => Some((Verdict::Invalid, Some(error.to_string()))),
+            (Ok(_), true, None) => Some((Verdict::NoAddress, None)),
+            (Ok(_), false, _) => None,
+        }
+    }
+
+    fn judge_listed(&mut self, row: &Parsed, known: &Known) -> (Verdict, Option<String>) {
+        if let Some(form) = Self::judge_form(row) {
+            return form;
+        }
+        let mut verdict = Verdict::Duplicate;
+        for (_, mac) in &row.people {
+            let new = self.seen.insert(short(mac));
+            if new && verdict == Verdict::Duplicate {
+                verdict = match known.mailbox(mac) {
+                    Some(mailbox) => {
+                        let place = known.in_crm.get(&mailbox);
+                        match verdict_of(&known.standing(mailbox, self.purpose), place == Some(&true)) {
+                            Verdict::InBin if place.is_none() => Verdict::External,
+                            verdict => verdict,
+                        }
+                    }
+                    None if self.is_suppressed(known, mac) => Verdict::Refused,
+                    None => Verdict::External,
+                };
+            }
+        }
+        (verdict, None)
+    }
+
+    fn is_suppressed(&self, known: &Known, mac: &[u8; 32]) -> bool {
+        known.suppressed(mac).iter().any(|purpose| *purpose == self.purpose || *purpose == EVERY_PURPOSE)
+    }
+}
+
+/// Enough of a keyed digest to tell a million of them apart.
+fn short(mac: &[u8; 32]) -> u64 {
+    u64::from_be_bytes(*mac.first_chunk().unwrap_or(&[0; 8]))
+}

@@ -1,0 +1,1 @@
+DELETE FROM record_tag WHERE tenant_id = $1 AND record_id IN (SELECT unhex(value) FROM json_each($2))
