@@ -9,7 +9,7 @@ use crate::service::intake::Mailbag;
 use crate::service::{Core, Gateways};
 use crate::store::{Db, MasterKey, Store, StoreError, Vault, VaultError};
 use crate::web::{Life, State, Wake, listen, router};
-use crate::worker::{Alarms, Connections, Stop, ring, sort};
+use crate::worker::{Connections, Registrations, Stop, ring, sort, watch};
 use consentd_provider::{Gateway, Quota, RateHeaders};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;
@@ -108,11 +108,11 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let address = listener.local_addr()?;
     let (wake, life) = (Wake::default(), Life::default());
-    let (bag, sorter) = Mailbag::new(core.clone());
+    let (bag, sorter) = Mailbag::new(core.clone(), config.webhooks.queue);
     let sorting = tokio::spawn(sorter.run());
     let (signal, stopped) = Stop::new();
     let connections = Connections::new(core.clone(), wake.clone(), life.clone(), &config.workers);
-    let alarms = Alarms::new(connections.clone(), config.webhooks.repair);
+    let registrations = Registrations::new(connections.clone(), config.webhooks.repair);
     let grace = config.gateway.timeout() + GRACE;
     let mut workers = JoinSet::new();
     for _ in 0..readers(&core) {
@@ -120,9 +120,11 @@ pub async fn serve(
         workers.spawn(sort(core.clone(), wake.clone(), life.clone(), idle, stopped.clone()));
     }
     workers.spawn(ring(core.clone(), wake.clone(), stopped.clone()));
-    workers.spawn(alarms.run(stopped.clone()));
+    workers.spawn(watch(core.clone(), wake.clone(), stopped.clone()));
+    workers.spawn(registrations.run(stopped.clone()));
     workers.spawn(connections.run(stopped, grace));
 
+    let clock = core.clock.clone();
     let router = router(State::new(core, bag, wake, life.clone(), config, metrics));
     tracing::info!(http.address = %address, "consentd serves");
     let stop = async {
@@ -130,7 +132,7 @@ pub async fn serve(
         tracing::info!("consentd stops");
         life.stop();
     };
-    listen(listener, router, config.http.connections, config.http.request_time() + GRACE, stop).await;
+    listen(listener, router, config.http.connections, config.http.request_time() + GRACE, &*clock, stop).await;
     // The last bag went with the router, so the sorter ends once everything is committed.
     ended("intake", sorting.await);
     signal.send_replace(true);

@@ -76,7 +76,7 @@ impl Wire {
             && let Some(chunk) = answer.chunk().await.map_err(unreachable)?
         {
             let room = self.answer - body.len();
-            body.extend(chunk.iter().take(room));
+            body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
         }
         Ok(Response { status, headers, body })
     }

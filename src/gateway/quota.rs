@@ -147,15 +147,11 @@ impl Budget {
         }
     }
 
-    /// Learns from an answer.
-    pub(super) fn learn(&self, family: &'static str, answer: &Response, random: &dyn Random) {
+    /// Learns from an answer. Returns how many calls are left, if it says so.
+    pub(super) fn learn(&self, family: &'static str, answer: &Response, random: &dyn Random) -> Option<i64> {
         let now = self.ticks.passed();
         let remaining = self.rate_headers.and_then(|names| number(answer, names.remaining));
         let reset = self.rate_headers.and_then(|names| number(answer, names.reset)).map(|seconds| seconds * SECOND);
-        if let Some(remaining) = remaining {
-            #[expect(clippy::cast_precision_loss, reason = "a gauge of calls")]
-            metrics::gauge!("consentd_provider_budget_left", "family" => family).set(remaining as f64);
-        }
         let mut holds = self.holds();
         let hold = holds.entry(family).or_default();
         if answer.status == 429 {
@@ -163,12 +159,13 @@ impl Budget {
             let wait = asked.unwrap_or_else(|| back_off(hold.strikes, random)).clamp(SECOND / 10, LONGEST_HOLD);
             hold.strikes = hold.strikes.saturating_add(1);
             hold.until = hold.until.max(now + wait);
-            return;
+            return remaining;
         }
         hold.strikes = 0;
         if let (Some(0), Some(reset)) = (remaining, reset) {
             hold.until = hold.until.max(now + reset.clamp(0, self.longest_window(family)));
         }
+        remaining
     }
 
     /// A window that ends later than the quota's own cannot be meant.
@@ -305,13 +302,13 @@ mod tests {
     async fn the_providers_own_word_goes_before_our_count() {
         let (_, budget) = budget(&[quota(10, 1), quota(36_000, 3_600)]);
         let random = SeededRandom::new(1);
-        let refused = |wait: Result<(), Duration>| wait.unwrap_err().as_secs_f64().round();
+        let refused = |wait: Result<(), Duration>| (wait.unwrap_err() + Duration::from_millis(500)).as_secs();
         budget.learn("rest", &answer(200, &[("x-remaining", "0"), ("x-reset", "120")]), &random);
-        assert_eq!(refused(budget.take("rest", Duration::ZERO).await), 120.0);
+        assert_eq!(refused(budget.take("rest", Duration::ZERO).await), 120);
         budget.learn("rest", &answer(429, &[("retry-after", "300")]), &random);
-        assert_eq!(refused(budget.take("rest", Duration::ZERO).await), 300.0);
+        assert_eq!(refused(budget.take("rest", Duration::ZERO).await), 300);
         budget.learn("rest", &answer(200, &[("x-remaining", "0"), ("x-reset", "86400000")]), &random);
-        assert_eq!(refused(budget.take("rest", Duration::ZERO).await), 3_600.0, "clamped to the window");
+        assert_eq!(refused(budget.take("rest", Duration::ZERO).await), 3_600, "clamped to the window");
     }
 
     #[tokio::test]

@@ -79,7 +79,9 @@ impl Way {
         let duration = (self.clock.now() - began) / 1_000;
         let status = match &result {
             Ok(answer) => {
-                self.budget.learn(request.family, answer, &*self.random);
+                if let Some(left) = self.budget.learn(request.family, answer, &*self.random) {
+                    self.show(request.family, left);
+                }
                 answer.status.to_string()
             }
             Err(error) => error.kind().to_owned(),
@@ -90,6 +92,15 @@ impl Way {
         tracing::debug!("provider called");
         metrics::counter!("consentd_provider_calls_total", "route" => request.route, "status" => status).increment(1);
         result
+    }
+}
+
+impl Way {
+    #[expect(clippy::cast_precision_loss, reason = "a gauge of calls")]
+    fn show(&self, family: &'static str, left: i64) {
+        let connection = self.account.to_string();
+        metrics::gauge!("consentd_provider_budget_left", "connection" => connection, "family" => family)
+            .set(left as f64);
     }
 }
 

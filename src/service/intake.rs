@@ -23,8 +23,7 @@ pub struct Incoming {
 
 type Waiting = (NewDelivery, oneshot::Sender<Intake>);
 
-/// Deliveries that may wait for the next commit, and the most that share one.
-const QUEUE: usize = 4_096;
+/// The most deliveries that share a commit.
 const BATCH: usize = 512;
 
 /// The way into the inbox. Cheap to clone.
@@ -41,10 +40,10 @@ pub struct Sorter {
 }
 
 impl Mailbag {
-    /// A bag and the sorter that empties it.
+    /// A bag that holds so many deliveries until the next commit, and the sorter that empties it.
     #[must_use]
-    pub fn new(core: Core) -> (Self, Sorter) {
-        let (sender, receiver) = mpsc::channel(QUEUE);
+    pub fn new(core: Core, holds: usize) -> (Self, Sorter) {
+        let (sender, receiver) = mpsc::channel(holds);
         let store = core.store.clone();
         (Self { core, queue: sender }, Sorter { store, queue: receiver })
     }

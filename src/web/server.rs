@@ -1,5 +1,6 @@
 //! Accepting connections: so many at once, each with little time for its headers, until told to stop.
 
+use crate::clock::Clock;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -17,12 +18,16 @@ const HEADER_BYTES: usize = 24 * 1024;
 /// The most headers.
 const HEADER_COUNT: usize = 64;
 
+/// After a connection that could not be accepted.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// Serves until `stop`, then lets requests that began end, for `grace` at most.
 pub(crate) async fn listen(
     listener: TcpListener,
     router: Router,
     connections: usize,
     grace: Duration,
+    clock: &dyn Clock,
     stop: impl Future<Output = ()>,
 ) {
     let places = Arc::new(Semaphore::new(connections));
@@ -43,7 +48,7 @@ pub(crate) async fn listen(
             Err(error) => {
                 tracing::warn!(error = %error, "a connection could not be accepted");
                 // Mostly too many open files, which others must close first.
-                tokio::task::yield_now().await;
+                clock.sleep(PAUSE).await;
                 continue;
             }
         };

@@ -5,11 +5,13 @@
 mod alarms;
 mod connections;
 mod inbox;
+mod registrations;
 mod schedule;
 
-pub(crate) use alarms::Alarms;
+pub(crate) use alarms::watch;
 pub(crate) use connections::Connections;
 pub(crate) use inbox::sort;
+pub(crate) use registrations::Registrations;
 pub(crate) use schedule::ring;
 
 use tokio::sync::watch;

@@ -299,3 +299,16 @@ async fn what_a_tenant_calls_itself_is_text() {
     assert!(!page.contains("<script") && !page.contains("javascript:"), "{page}");
     person.end().await;
 }
+
+#[tokio::test]
+async fn a_path_that_is_no_text_is_an_unknown_link() {
+    let world = World::new(Engine::Sqlite).await;
+    let served = Served::new(&world.core, "").await;
+    for place in ["c", "u"] {
+        let url = format!("{}/{place}/%ff", served.url);
+        assert_eq!(served.http.get(&url).send().await.unwrap().status(), StatusCode::NOT_FOUND);
+        assert_eq!(served.http.post(&url).send().await.unwrap().status(), StatusCode::NOT_FOUND);
+    }
+    served.end();
+    world.end().await;
+}

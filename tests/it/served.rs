@@ -29,13 +29,14 @@ pub fn config(text: &str) -> Config {
 /// A client that follows nothing.
 pub fn client() -> reqwest::Client {
     let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-    builder.timeout(Duration::from_secs(60)).user_agent("Mozilla/5.0 (tests)").build().expect("a client")
+    builder.timeout(Duration::from_mins(1)).user_agent("Mozilla/5.0 (tests)").build().expect("a client")
 }
 
 impl Served {
     pub async fn new(core: &Core, configured: &str) -> Self {
-        let (bag, sorter) = Mailbag::new(core.clone());
-        let state = State::new(core.clone(), bag, Wake::default(), Life::default(), &config(configured), None);
+        let config = config(configured);
+        let (bag, sorter) = Mailbag::new(core.clone(), config.webhooks.queue);
+        let state = State::new(core.clone(), bag, Wake::default(), Life::default(), &config, None);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let web = tokio::spawn(async move { axum::serve(listener, router(state)).await.expect("it serves") });
@@ -68,7 +69,7 @@ pub async fn connect(core: &Core, tenant: &Tenant, key: &TenantKey, provider: &s
         names.iter().map(|name| ((*name).to_owned(), SecretString::from(account.to_owned()))).collect();
     let purpose = core.purpose(tenant, None).await.expect("a purpose");
     let new = NewConnection {
-        slug: format!("{provider}-{account}"),
+        slug: format!("{provider}-{account}").to_lowercase(),
         provider: provider.into(),
         base_url: "http://nowhere.test".into(),
         credentials,

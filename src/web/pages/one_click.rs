@@ -45,8 +45,8 @@ fn boundary(content_type: &str) -> Option<&str> {
     if !kind.trim().eq_ignore_ascii_case("multipart/form-data") {
         return None;
     }
-    let own = parameters.split(';').map(str::trim).filter_map(|parameter| parameter.split_once('='));
-    let (_, boundary) = own.filter(|(name, _)| name.eq_ignore_ascii_case("boundary")).next_back()?;
+    let mut own = parameters.split(';').map(str::trim).filter_map(|parameter| parameter.split_once('='));
+    let (_, boundary) = own.rfind(|(name, _)| name.eq_ignore_ascii_case("boundary"))?;
     Some(boundary.trim_matches('"'))
 }
 
