@@ -261,6 +261,7 @@ CREATE TABLE holding (
     PRIMARY KEY (connection_id, mailbox_id)
 );
 CREATE INDEX holding_by_mailbox ON holding (tenant_id, mailbox_id);
+CREATE INDEX holding_unknown ON holding (connection_id, unsettled_until) WHERE held = 'unknown';
 
 -- One line a contact and call, committed before the first byte is sent.
 CREATE TABLE ledger (
@@ -304,6 +305,7 @@ CREATE TABLE withdrawal (
     PRIMARY KEY (connection_id, mailbox_id)
 );
 CREATE INDEX withdrawal_due ON withdrawal (connection_id, phase, run_at);
+CREATE INDEX withdrawal_waiting ON withdrawal (connection_id, requested_at) WHERE in_effect_at IS NULL;
 
 CREATE TABLE run (
     tenant_id     UUID NOT NULL,

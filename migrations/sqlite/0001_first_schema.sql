@@ -264,6 +264,7 @@ CREATE TABLE holding (
     PRIMARY KEY (connection_id, mailbox_id)
 ) STRICT;
 CREATE INDEX holding_by_mailbox ON holding (tenant_id, mailbox_id);
+CREATE INDEX holding_unknown ON holding (connection_id, unsettled_until) WHERE held = 'unknown';
 
 -- One line a contact and call, committed before the first byte is sent.
 CREATE TABLE ledger (
@@ -307,6 +308,7 @@ CREATE TABLE withdrawal (
     PRIMARY KEY (connection_id, mailbox_id)
 ) STRICT;
 CREATE INDEX withdrawal_due ON withdrawal (connection_id, phase, run_at);
+CREATE INDEX withdrawal_waiting ON withdrawal (connection_id, requested_at) WHERE in_effect_at IS NULL;
 
 CREATE TABLE run (
     tenant_id     BLOB NOT NULL,
@@ -452,6 +454,13 @@ BEGIN
     SELECT RAISE(ABORT, 'the history is append-only');
 END;
 CREATE TRIGGER statement_no_delete BEFORE DELETE ON statement
+BEGIN
+    SELECT RAISE(ABORT, 'the history is append-only');
+END;
+-- REPLACE deletes without asking the trigger above.
+CREATE TRIGGER statement_no_replace BEFORE INSERT ON statement
+WHEN EXISTS (SELECT 1 FROM statement WHERE tenant_id = NEW.tenant_id AND seq = NEW.seq)
+  OR EXISTS (SELECT 1 FROM statement WHERE tenant_id = NEW.tenant_id AND id = NEW.id)
 BEGIN
     SELECT RAISE(ABORT, 'the history is append-only');
 END;

@@ -1,13 +1,18 @@
 //! Use cases, one a file. Console, API, pages, workers and the command line all call these.
 
+pub mod alarm;
 pub mod audience;
 pub mod connection;
 pub mod consent;
+pub mod expiry;
+pub mod history;
 pub mod import;
 pub mod intake;
 pub mod link;
+pub mod person;
 pub mod purpose;
 pub mod schedule;
+pub mod steer;
 pub mod sync;
 pub mod tenant;
 pub mod verify;

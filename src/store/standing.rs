@@ -1,13 +1,17 @@
 //! The kept fold of the history.
 
+use crate::clock::Timestamp;
 use crate::domain::consent::{Actor, State};
 use crate::domain::fold::{Basis, Flags, Negative, Standing};
 use crate::domain::ids::{AddressId, MailboxId, PurposeId, StatementId, TenantId};
 use crate::store::address::hex_list;
-use crate::store::db::{Ask, sql};
+use crate::store::db::{Ask, Sql, sql};
 use crate::store::holding::id_list;
 use crate::store::{Store, StoreError, Tx};
 use uuid::Uuid;
+
+// Read inside and outside of transactions.
+const OF_ADDRESS: Sql = sql!("standing/of_address");
 
 /// Where an address stands for one purpose, with the keys it is kept under.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +100,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn standings(&self, tenant: TenantId, address: AddressId) -> Result<Vec<Kept>, StoreError> {
-        let rows = self.db.q(sql!("standing/of_address")).bind(tenant.0).bind(address.0).all::<Row>().await?;
+        let rows = self.db.q(OF_ADDRESS).bind(tenant.0).bind(address.0).all::<Row>().await?;
         rows.into_iter().map(Kept::try_from).collect()
     }
 
@@ -115,13 +119,47 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Addresses that were asked at or before `asked_before`, have not answered, and are not noted as expired.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn unanswered(
+        &self,
+        tenant: TenantId,
+        purpose: PurposeId,
+        asked_before: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<AddressId>, StoreError> {
+        let query = self.db.q(sql!("standing/unanswered")).bind(tenant.0).bind(purpose.0);
+        let rows: Vec<(Uuid,)> = query.bind(asked_before).bind(limit).all().await?;
+        Ok(rows.into_iter().map(|(id,)| AddressId(id)).collect())
+    }
+
+    /// Addresses whose acceptance is past its validity, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn outdated(
+        &self,
+        tenant: TenantId,
+        purpose: PurposeId,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<AddressId>, StoreError> {
+        let query = self.db.q(sql!("standing/outdated")).bind(tenant.0).bind(purpose.0);
+        let rows: Vec<(Uuid,)> = query.bind(now).bind(limit).all().await?;
+        Ok(rows.into_iter().map(|(id,)| AddressId(id)).collect())
+    }
+}
+
 impl Tx {
     /// As [`Store::standings`], inside this transaction.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn standings(&mut self, tenant: TenantId, address: AddressId) -> Result<Vec<Kept>, StoreError> {
-        let rows = self.q(sql!("standing/of_address")).bind(tenant.0).bind(address.0).all::<Row>().await?;
+        let rows = self.q(OF_ADDRESS).bind(tenant.0).bind(address.0).all::<Row>().await?;
         rows.into_iter().map(Kept::try_from).collect()
     }
 

@@ -1,9 +1,15 @@
 //! Mailjet as a provider of consentd. Its limits and quirks are listed in `README.md`.
 
+#[cfg(feature = "emulator")]
+pub mod emulator;
 mod list;
 mod mail;
 mod push;
 mod registration;
+mod single;
+#[cfg(test)]
+#[cfg(feature = "emulator")]
+mod tests;
 mod webhook;
 mod wire;
 

@@ -1,14 +1,20 @@
 //! What an adapter is, before it says anything about a person.
 
-use super::bench::{Bench, HOOK_SECRET, HOOK_URL, lift, person, refresh, subscribe, withdraw};
+use super::bench::{Bench, HOOK_SECRET, HOOK_URL, lift, people, person, refresh, subscribe, withdraw};
 use super::wire::Seen;
 use super::{Broken, Lab, Rule, Verdict, ensure};
 use crate::emulator::Fault;
-use crate::{Capability, Cursor, FieldKind, HookMode, Method, OutgoingMail, RemoteField, Repeat, Scope, SettingsError};
+use crate::{
+    Capability, Change, Cursor, FieldKind, HookMode, Method, OutgoingMail, RemoteField, Repeat, Scope, SettingsError,
+};
 use std::collections::BTreeSet;
 
 pub(super) const RULES: &[Rule] = &[
-    Rule { number: 1, title: "the descriptor is complete", examine: |lab| Box::pin(descriptor_is_complete(lab)) },
+    Rule {
+        number: 1,
+        title: "the descriptor is complete",
+        examine: |lab| Box::pin(async { descriptor_is_complete(lab) }),
+    },
     Rule { number: 2, title: "opening is strict and silent", examine: |lab| Box::pin(opening_is_strict(lab)) },
     Rule { number: 3, title: "every request draws on a declared quota", examine: |lab| Box::pin(quotas_cover(lab)) },
     Rule { number: 4, title: "only reading may be repeated", examine: |lab| Box::pin(only_reading_repeats(lab)) },
@@ -17,7 +23,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule { number: 7, title: "the adapter never repeats a request", examine: |lab| Box::pin(never_repeats(lab)) },
 ];
 
-async fn descriptor_is_complete(lab: &Lab<'_>) -> Verdict {
+fn descriptor_is_complete(lab: &Lab<'_>) -> Verdict {
     let descriptor = lab.subject().descriptor;
     let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     ensure!(plain(descriptor.id), "the id {:?} is not made of lower-case letters and digits", descriptor.id);
@@ -110,7 +116,7 @@ async fn paths(lab: &Lab<'_>) -> Verdict {
         let template = !route.contains(['@', '?']) && !route.contains("example");
         ensure!(template && !route.is_empty(), "the route {route:?} is not a template without a person");
         let told = |secret: &&str| path.contains(*secret) || contains(&body, secret) || shown.contains(*secret);
-        ensure!(!secrets.iter().any(|secret| told(secret)), "{route} carries a credential outside its headers");
+        ensure!(!secrets.iter().any(told), "{route} carries a credential outside its headers");
     }
     Ok(())
 }
@@ -140,6 +146,9 @@ async fn never_repeats(lab: &Lab<'_>) -> Verdict {
     Ok(())
 }
 
+/// Enough people for every way that an adapter has for many.
+const CROWD: usize = 120;
+
 /// Calls every method once or more and gives the requests that this took.
 pub(super) async fn tour(bench: &Bench) -> Result<Vec<Seen>, Broken> {
     let provider = bench.provider()?;
@@ -157,6 +166,14 @@ pub(super) async fn tour(bench: &Bench) -> Result<Vec<Seen>, Broken> {
     bench.apply(&bench.list, &[refresh(&kim), withdraw(&lee, Scope::Purpose)]).await?;
     bench.apply(&bench.list, &[lift(&lee), withdraw(&kim, Scope::Everything)]).await?;
     bench.apply(&bench.list, &[lift(&kim)]).await?;
+    let crowd = people("crowd", CROWD)?;
+    for wish in [subscribe, refresh, lift] {
+        bench.apply(&bench.list, &crowd.iter().map(wish).collect::<Vec<_>>()).await?;
+    }
+    for scope in [Scope::Purpose, Scope::Everything] {
+        let leave: Vec<Change> = crowd.iter().map(|email| withdraw(email, scope)).collect();
+        bench.apply(&bench.list, &leave).await?;
+    }
     provider.look(&bench.wire, &bench.list, &[lee.clone(), kim.clone()]).await?;
     provider.list(&bench.wire, &bench.list, &Cursor::default()).await?;
     for mode in [HookMode::Inspect, HookMode::Repair, HookMode::Repair] {
