@@ -5,12 +5,19 @@ use crate::config::{Config, Keys};
 use crate::gateway::{HttpGateways, Limits};
 use crate::random::{Random, SystemRandom};
 use crate::registry;
+use crate::service::intake::Mailbag;
 use crate::service::{Core, Gateways};
 use crate::store::{Db, MasterKey, Store, StoreError, Vault, VaultError};
+use crate::web::{Life, State, Wake, listen, router};
+use crate::worker::{Alarms, Connections, Stop, ring, sort};
 use consentd_provider::{Gateway, Quota, RateHeaders};
+use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::{JoinError, JoinSet};
 use uuid::Uuid;
 
 /// Why the program cannot begin.
@@ -79,6 +86,73 @@ pub async fn open(config: &Config) -> Result<Core, OpenError> {
         rules: config.rules.figures(),
         public_url: config.http.public_url.as_str().into(),
     })
+}
+
+/// Why a daemon cannot begin to serve.
+#[derive(Debug, thiserror::Error)]
+#[error("the listener cannot be used")]
+pub struct ServeError(#[from] std::io::Error);
+
+/// Runs the daemon on a listener until `stop`: web server, intake, workers and schedules. Then it takes no more
+/// connections, answers what it was asked, commits what it took in, finishes the calls that are under way, and gives
+/// back its leases. The database stays open.
+///
+/// # Errors
+/// [`ServeError`] when the listener cannot be used.
+pub async fn serve(
+    core: Core,
+    config: &Config,
+    listener: TcpListener,
+    metrics: Option<PrometheusHandle>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let address = listener.local_addr()?;
+    let (wake, life) = (Wake::default(), Life::default());
+    let (bag, sorter) = Mailbag::new(core.clone());
+    let sorting = tokio::spawn(sorter.run());
+    let (signal, stopped) = Stop::new();
+    let connections = Connections::new(core.clone(), wake.clone(), life.clone(), &config.workers);
+    let alarms = Alarms::new(connections.clone(), config.webhooks.repair);
+    let grace = config.gateway.timeout() + GRACE;
+    let mut workers = JoinSet::new();
+    for _ in 0..readers(&core) {
+        let idle = config.workers.idle();
+        workers.spawn(sort(core.clone(), wake.clone(), life.clone(), idle, stopped.clone()));
+    }
+    workers.spawn(ring(core.clone(), wake.clone(), stopped.clone()));
+    workers.spawn(alarms.run(stopped.clone()));
+    workers.spawn(connections.run(stopped, grace));
+
+    let router = router(State::new(core, bag, wake, life.clone(), config, metrics));
+    tracing::info!(http.address = %address, "consentd serves");
+    let stop = async {
+        stop.await;
+        tracing::info!("consentd stops");
+        life.stop();
+    };
+    listen(listener, router, config.http.connections, config.http.request_time() + GRACE, stop).await;
+    // The last bag went with the router, so the sorter ends once everything is committed.
+    ended("intake", sorting.await);
+    signal.send_replace(true);
+    while let Some(worker) = workers.join_next().await {
+        ended("worker", worker);
+    }
+    tracing::info!("consentd has stopped");
+    Ok(())
+}
+
+/// Beyond the time-outs of requests and calls, when the daemon stops.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Inbox workers: SQLite has one writer, so more would only wait for each other.
+const fn readers(core: &Core) -> usize {
+    if core.store.db.is_shared() { 2 } else { 1 }
+}
+
+fn ended(what: &str, result: Result<(), JoinError>) {
+    if let Err(error) = result {
+        tracing::error!(error = %error, "{what} ended early");
+    }
 }
 
 impl Gateways for HttpGateways {

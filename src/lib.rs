@@ -11,7 +11,7 @@
 //! | 3 | [`service`] | one use case a file, on top of ring 2 |
 //! | 4 | [`worker`], [`web`], [`sandbox`], [`config`] | the outside world's ways in |
 //! | 5 | [`registry`], [`app`], [`telemetry`] | wiring |
-//! | 6 | [`cli`] | the program: what people start |
+//! | 6 | [`demo`], [`cli`] | the program: what people start |
 
 pub mod clock;
 pub mod random;
@@ -34,3 +34,4 @@ pub mod registry;
 pub mod telemetry;
 
 pub mod cli;
+pub mod demo;

@@ -93,7 +93,7 @@ CREATE TABLE address (
     UNIQUE (tenant_id, exact),
     FOREIGN KEY (tenant_id, mailbox_id) REFERENCES mailbox (tenant_id, id)
 );
-CREATE INDEX address_by_mailbox ON address (tenant_id, mailbox_id);
+CREATE INDEX address_by_mailbox ON address (tenant_id, mailbox_id, id);
 
 CREATE TABLE record_address (
     tenant_id  UUID NOT NULL,
@@ -184,7 +184,6 @@ CREATE TABLE reach (
     PRIMARY KEY (tenant_id, purpose_id, mailbox_id, record_id)
 );
 CREATE INDEX reach_by_state ON reach (tenant_id, purpose_id, spelled, shared, state, flags, in_crm, valid_until, kind);
-CREATE INDEX reach_by_mailbox ON reach (tenant_id, mailbox_id);
 
 -- Keyed digests of people who said no; kept after erasure, checked before import. The nil purpose means all.
 CREATE TABLE suppression (
@@ -261,6 +260,7 @@ CREATE TABLE holding (
     PRIMARY KEY (connection_id, mailbox_id)
 );
 CREATE INDEX holding_by_mailbox ON holding (tenant_id, mailbox_id);
+CREATE INDEX holding_unknown ON holding (connection_id, unsettled_until) WHERE held = 'unknown';
 
 -- One line a contact and call, committed before the first byte is sent.
 CREATE TABLE ledger (
@@ -304,6 +304,7 @@ CREATE TABLE withdrawal (
     PRIMARY KEY (connection_id, mailbox_id)
 );
 CREATE INDEX withdrawal_due ON withdrawal (connection_id, phase, run_at);
+CREATE INDEX withdrawal_waiting ON withdrawal (connection_id, requested_at) WHERE in_effect_at IS NULL;
 
 CREATE TABLE run (
     tenant_id     UUID NOT NULL,

@@ -1,6 +1,7 @@
 //! The command line: one file a command, nouns then verbs. Data goes to standard output, everything else to standard
 //! error; exit codes are listed at [`Exit`].
 
+mod audience;
 mod completions;
 mod connection;
 mod consent;
@@ -14,6 +15,7 @@ mod key;
 mod migrate;
 mod output;
 mod purpose;
+mod sandbox;
 mod serve;
 mod sync;
 mod tenant;
@@ -97,6 +99,8 @@ enum Command {
     #[command(subcommand)]
     Import(import::ImportCommand),
     #[command(subcommand)]
+    Audience(audience::AudienceCommand),
+    #[command(subcommand)]
     Sync(sync::SyncCommand),
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
@@ -107,6 +111,7 @@ enum Command {
     Key(key::KeyCommand),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
+    Sandbox(sandbox::Sandbox),
 }
 
 /// Parses, runs, and turns what came of it into an exit code.
@@ -128,12 +133,14 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Consent(command) => Box::pin(command.run(&context)).await,
         Command::Import(command) => Box::pin(command.run(&context)).await,
         Command::Doctor(command) => Box::pin(command.run(&context)).await,
+        Command::Audience(command) => Box::pin(command.run(&context)).await,
         Command::Sync(command) => Box::pin(command.run(&context)).await,
         Command::Webhook(command) => Box::pin(command.run(&context)).await,
         Command::Incident(command) => Box::pin(command.run(&context)).await,
         Command::Verify(command) => command.run(&context).await,
         Command::Key(command) => command.run(&context).await,
         Command::Completions(command) => Ok(command.run()),
+        Command::Sandbox(command) => command.run(&context).await,
     };
     match result {
         Ok(exit) => exit.into(),

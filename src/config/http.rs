@@ -1,6 +1,7 @@
 use super::{Unusable, need};
 use serde::Deserialize;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// How the daemon is reached.
 #[derive(Debug, Clone, Deserialize)]
@@ -17,6 +18,12 @@ pub struct Http {
 }
 
 impl Http {
+    /// How long a client may take to send its request.
+    #[must_use]
+    pub const fn request_time(&self) -> Duration {
+        Duration::from_secs(self.request_seconds)
+    }
+
     pub(super) fn validate(&self) -> Result<(), Unusable> {
         need(
             self.listen.parse::<SocketAddr>().is_ok(),

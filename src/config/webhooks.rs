@@ -11,6 +11,8 @@ pub struct Webhooks {
     pub quarantine_mib: usize,
     /// Deliveries that may wait for the next commit.
     pub queue: usize,
+    /// Whether registrations that a provider lost are put right without being asked.
+    pub repair: bool,
 }
 
 impl Webhooks {

@@ -1,8 +1,10 @@
 //! Use cases, one a file. Console, API, pages, workers and the command line all call these.
 
+pub mod alarm;
 pub mod audience;
 pub mod connection;
 pub mod consent;
+pub mod expiry;
 pub mod history;
 pub mod import;
 pub mod intake;

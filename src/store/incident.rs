@@ -76,6 +76,18 @@ impl Tx {
 }
 
 impl Store {
+    /// The open incidents of one kind, over all tenants.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn incidents_of_kind(&self, kind: &str) -> Result<Vec<(TenantId, ConnectionId, Uuid)>, StoreError> {
+        let rows: Vec<(Uuid, Uuid, Uuid)> = self.db.q(sql!("incident/of_kind")).bind(kind).all().await?;
+        Ok(rows
+            .into_iter()
+            .map(|(tenant, connection, subject)| (TenantId(tenant), ConnectionId(connection), subject))
+            .collect())
+    }
+
     /// What is open, newest first.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ mod walk;
 mod withdrawal;
 
 pub use address::{Address, EVERY_PURPOSE, Suppression};
-pub use connection::{Connection, ConnectionState, DueBell};
+pub use connection::{Connection, ConnectionGlance, ConnectionState, DueBell};
 pub use db::{Db, Tx};
 pub use error::StoreError;
 pub use history::{Head, Line, NewLine};
@@ -37,12 +37,13 @@ pub use people::PersonRow;
 pub use purpose::Purpose;
 pub use record::Record;
 pub use run::{NewItem, OpenItem, PendingItem, Removal, Run, RunState, ShownItem};
+pub use search::Group;
 pub use standing::Kept;
 pub use tenant::{NewTenant, Tenant};
 pub use token::{Link, NewLink};
 pub use vault::{MasterKey, Sealed, TenantKey, Vault, VaultError};
 pub use walk::{Difference, RemoteSummary, Seen, Stranger, Walk};
-pub use withdrawal::{NewWithdrawal, Phase, Withdrawal, scope_word};
+pub use withdrawal::{NewWithdrawal, Phase, Waiting, Withdrawal, scope_word};
 
 pub(crate) use address::{addresses_of_mailboxes, mailboxes_by_mac, suppressed};
 pub(crate) use db::Ask;

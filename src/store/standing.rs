@@ -1,5 +1,6 @@
 //! The kept fold of the history.
 
+use crate::clock::Timestamp;
 use crate::domain::consent::{Actor, State};
 use crate::domain::fold::{Basis, Flags, Negative, Standing};
 use crate::domain::ids::{AddressId, MailboxId, PurposeId, StatementId, TenantId};
@@ -115,6 +116,40 @@ impl Store {
                 Ok((state.ok_or(StoreError::Corrupt { table: "standing", column: "state" })?, count))
             })
             .collect()
+    }
+}
+
+impl Store {
+    /// Addresses that were asked at or before `asked_before`, have not answered, and are not noted as expired.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn unanswered(
+        &self,
+        tenant: TenantId,
+        purpose: PurposeId,
+        asked_before: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<AddressId>, StoreError> {
+        let query = self.db.q(sql!("standing/unanswered")).bind(tenant.0).bind(purpose.0);
+        let rows: Vec<(Uuid,)> = query.bind(asked_before).bind(limit).all().await?;
+        Ok(rows.into_iter().map(|(id,)| AddressId(id)).collect())
+    }
+
+    /// Addresses whose acceptance is past its validity, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn outdated(
+        &self,
+        tenant: TenantId,
+        purpose: PurposeId,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<AddressId>, StoreError> {
+        let query = self.db.q(sql!("standing/outdated")).bind(tenant.0).bind(purpose.0);
+        let rows: Vec<(Uuid,)> = query.bind(now).bind(limit).all().await?;
+        Ok(rows.into_iter().map(|(id,)| AddressId(id)).collect())
     }
 }
 

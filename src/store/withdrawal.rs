@@ -180,6 +180,19 @@ pub struct Withdrawal {
     pub watch: i64,
 }
 
+/// Withdrawals of one connection that are not in effect yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Where.
+    pub connection: ConnectionId,
+    /// How many.
+    pub count: i64,
+    /// Since when the oldest is wanted.
+    pub oldest: Timestamp,
+}
+
 #[derive(sqlx::FromRow)]
 struct Row {
     mailbox_id: Uuid,
@@ -258,6 +271,23 @@ impl Store {
         since: Timestamp,
     ) -> Result<(i64, Timestamp), StoreError> {
         self.db.q(sql!("withdrawal/late")).bind(tenant.0).bind(connection.0).bind(since).one().await
+    }
+
+    /// What is not in effect yet, a line a connection; those that nobody has confirmed yet are left out.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn waiting_withdrawals(&self) -> Result<Vec<Waiting>, StoreError> {
+        let rows: Vec<(Uuid, Uuid, i64, i64)> = self.db.q(sql!("withdrawal/waiting")).all().await?;
+        Ok(rows
+            .into_iter()
+            .map(|(tenant, connection, count, oldest)| Waiting {
+                tenant: TenantId(tenant),
+                connection: ConnectionId(connection),
+                count,
+                oldest,
+            })
+            .collect())
     }
 
     /// How long withdrawals wanted since `since` took to be in effect, shortest first.

@@ -4,8 +4,14 @@
 mod tree;
 mod world;
 
+mod audience;
 mod cli;
+mod conformance;
 mod consent;
+mod import;
 mod layers;
+mod sandbox;
 mod schema;
+mod simulation;
 mod sql;
+mod sync;

@@ -6,6 +6,10 @@ mod list;
 mod mail;
 mod push;
 mod registration;
+mod single;
+#[cfg(test)]
+#[cfg(feature = "emulator")]
+mod tests;
 mod webhook;
 mod wire;
 

@@ -6,6 +6,7 @@ use consentd_provider::{
     RemoteField, RemoteList, Sighting, path_segment,
 };
 use serde_json::{Value, json};
+use std::collections::HashSet;
 
 const LISTS: &str = "/v3/REST/contactslist";
 const FIELDS: &str = "/v3/REST/contactmetadata";
@@ -39,7 +40,19 @@ pub(crate) async fn create_list(api: &Api, out: &dyn Gateway, name: &str) -> Res
     let named = api.all(out, LISTS, &format!("&IsDeleted=false&Name={}", path_segment(name))).await?;
     let existing =
         named.iter().find(|row| wire::text(row, "Name") == name && wire::flag(row, "IsDeleted") != Some(true));
-    existing.map_or(Err(refused), list)
+    existing.map_or_else(|| Err(explained(refused)), list)
+}
+
+/// A name that is taken, although no list that one could use has it.
+fn explained(refused: ProviderError) -> ProviderError {
+    match refused {
+        ProviderError::Rejected { status, code, .. } => ProviderError::Rejected {
+            status,
+            code,
+            reason: "a deleted list has this name; restore it at Mailjet or choose another name".into(),
+        },
+        other => other,
+    }
 }
 
 fn duplicate(error: &ProviderError) -> bool {
@@ -123,19 +136,47 @@ pub(crate) async fn look(
 
 async fn look_at(api: &Api, out: &dyn Gateway, list: u64, email: &EmailAddress) -> Result<Look, ProviderError> {
     let Some(contact) = contact(api, out, email).await? else { return Ok(Look::default()) };
-    let path = format!("/v3/REST/contact/{}/getcontactslists", contact.id);
-    let rows = match api.rows(out, Method::Get, "/v3/REST/contact/{id}/getcontactslists", path, None).await {
-        // Erased between the two calls.
-        Err(ProviderError::Rejected { status: 404, .. }) => return Ok(Look::default()),
-        other => other?,
-    };
-    let row = rows.iter().find(|row| wire::id(row, "ListID") == Some(list));
+    // None when the contact was erased between the two calls.
+    let Some(memberships) = memberships(api, out, contact.id).await? else { return Ok(Look::default()) };
+    let row = memberships.iter().find(|row| row.list == list);
     Ok(Look {
         exists: true,
         on_list: row.is_some(),
-        unsubscribed: row.map(|row| wire::needed_flag(row, "IsUnsub")).transpose()?.unwrap_or(false),
+        unsubscribed: row.is_some_and(|row| row.unsubscribed),
         blocked: contact.excluded || contact.complained,
     })
+}
+
+/// A list that a contact is on, or was and left.
+pub(crate) struct Membership {
+    pub(crate) list: u64,
+    pub(crate) unsubscribed: bool,
+}
+
+/// The lists of a contact, `None` when there is no such contact.
+pub(crate) async fn memberships(
+    api: &Api,
+    out: &dyn Gateway,
+    contact: u64,
+) -> Result<Option<Vec<Membership>>, ProviderError> {
+    let path = format!("/v3/REST/contact/{contact}/getcontactslists");
+    let rows = match api.rows(out, Method::Get, "/v3/REST/contact/{id}/getcontactslists", path, None).await {
+        Err(ProviderError::Rejected { status: 404, .. }) => return Ok(None),
+        other => other?,
+    };
+    let read = |row: &Value| {
+        Ok(Membership { list: wire::needed_id(row, "ListID")?, unsubscribed: wire::needed_flag(row, "IsUnsub")? })
+    };
+    rows.iter().map(read).collect::<Result<_, _>>().map(Some)
+}
+
+/// The members of a list whom no campaign may reach, by folded address.
+pub(crate) async fn excluded(api: &Api, out: &dyn Gateway, list: u64) -> Result<HashSet<String>, ProviderError> {
+    let filter = format!("&ContactsList={list}&IsExcludedFromCampaigns=true");
+    let rows = api.all(out, "/v3/REST/contact", &filter).await?;
+    // Should the filter be ignored, the flag still tells (Mailjet sheet 1.7).
+    let told = rows.iter().filter(|row| wire::flag(row, "IsExcludedFromCampaigns") == Some(true));
+    Ok(told.map(|row| wire::text(row, "Email").to_ascii_lowercase()).collect())
 }
 
 /// A walk's two halves: addresses and exclusions come with contacts, unsubscriptions with recipients.
@@ -145,12 +186,21 @@ enum Half {
     Recipients,
 }
 
+impl Half {
+    fn read(self, row: &Value) -> Result<Sighting, ProviderError> {
+        match self {
+            Self::Contacts => contact_row(row),
+            Self::Recipients => recipient_row(row),
+        }
+    }
+}
+
 pub(crate) async fn walk(api: &Api, out: &dyn Gateway, of: &AudienceRef, from: &Cursor) -> Result<Page, ProviderError> {
     let list = wire::list_id(of)?;
     let (half, offset) = position(from)?;
-    let (route, read): (_, fn(&Value) -> Result<Sighting, ProviderError>) = match half {
-        Half::Contacts => ("/v3/REST/contact", contact_row),
-        Half::Recipients => ("/v3/REST/listrecipient", recipient_row),
+    let route = match half {
+        Half::Contacts => "/v3/REST/contact",
+        Half::Recipients => "/v3/REST/listrecipient",
     };
     let path = format!("{route}?ContactsList={list}&Limit={PAGE}&Offset={offset}&Sort=ID");
     let rows = api.rows(out, Method::Get, route, path, None).await?;
@@ -164,7 +214,7 @@ pub(crate) async fn walk(api: &Api, out: &dyn Gateway, of: &AudienceRef, from: &
         Half::Contacts => Some(cursor(Half::Recipients, 0)),
         Half::Recipients => None,
     };
-    Ok(Page { sightings: rows.iter().map(read).collect::<Result<_, _>>()?, next })
+    Ok(Page { sightings: rows.iter().map(|row| half.read(row)).collect::<Result<_, _>>()?, next })
 }
 
 fn cursor(half: Half, offset: usize) -> Cursor {

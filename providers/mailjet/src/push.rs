@@ -1,13 +1,14 @@
 //! Carrying out changes.
 
-use crate::list::{self, Contact};
+use crate::list;
+use crate::single::{self, limited};
 use crate::wire::{self, Api};
 use consentd_provider::{
-    AudienceRef, Change, Effect, EmailAddress, Fields, Gateway, JobState, Method, Outcome, ProviderError, Push,
-    Refusal, RemoteJob, Scope, path_segment, plain,
+    AudienceRef, Change, Effect, EmailAddress, Fields, Gateway, JobState, Method, Outcome, Presence, ProviderError,
+    Push, Refusal, RemoteJob, Scope, plain,
 };
 use serde_json::{Map, Value, json};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// From here on subscriptions go into a job; fewer are answered at once.
 const BULK_SUBSCRIPTIONS: usize = 11;
@@ -16,15 +17,14 @@ const BULK_WITHDRAWALS: usize = 101;
 /// No limit is published; more than this was seen to break connections (Mailjet sheet 3.7).
 const JOB_ROWS: usize = 1_000;
 
-const MANAGE: &str = "/v3/REST/contactslist/{list}/managecontact";
 const MANAGE_MANY: &str = "/v3/REST/contactslist/{list}/managemanycontacts";
 const UPSERT_MANY: &str = "/v3/REST/contact/managemanycontacts";
 
 /// One push on its way: what is known of each change, and what ended it.
-struct Run<'a> {
-    api: &'a Api,
-    out: &'a dyn Gateway,
-    list: u64,
+pub(crate) struct Run<'a> {
+    pub(crate) api: &'a Api,
+    pub(crate) out: &'a dyn Gateway,
+    pub(crate) list: u64,
     changes: &'a [Change],
     outcomes: Vec<Outcome>,
 }
@@ -41,33 +41,35 @@ pub(crate) async fn push(api: &Api, out: &dyn Gateway, to: &AudienceRef, changes
 
 impl Run<'_> {
     async fn all(&mut self) -> Result<(), ProviderError> {
-        let mut seen = HashSet::new();
-        if !self.changes.iter().all(|change| seen.insert(change.email().folded())) {
-            // Two wishes about one person are kept in order, which a job would not promise.
-            return self.singly(&(0..self.changes.len()).collect::<Vec<_>>()).await;
+        let mut times: HashMap<String, usize> = HashMap::new();
+        for change in self.changes {
+            *times.entry(change.email().folded()).or_default() += 1;
         }
-        let purpose = self.which(|change| matches!(change, Change::Withdraw { scope: Scope::Purpose, .. }));
-        let everything = self.which(|change| matches!(change, Change::Withdraw { scope: Scope::Everything, .. }));
-        let routine = self.which(|change| matches!(change, Change::Subscribe { lift: false, .. }));
-        let lifting = self.which(|change| matches!(change, Change::Subscribe { lift: true, .. }));
+        let once = |change: &Change| times.get(&change.email().folded()) == Some(&1);
+        let which = |wanted: &dyn Fn(&Change) -> bool| -> Vec<usize> {
+            self.changes.iter().enumerate().filter(|(_, change)| wanted(change)).map(|(index, _)| index).collect()
+        };
+        let purpose = which(&|one| once(one) && matches!(one, Change::Withdraw { scope: Scope::Purpose, .. }));
+        let everything = which(&|one| once(one) && matches!(one, Change::Withdraw { scope: Scope::Everything, .. }));
+        let several = which(&|one| !once(one));
+        let routine = which(&|one| once(one) && matches!(one, Change::Subscribe { lift: false, .. }));
+        let lifting = which(&|one| once(one) && matches!(one, Change::Subscribe { lift: true, .. }));
         // Withdrawals first: whatever stops a push shall stop something less urgent.
         if purpose.len() + everything.len() < BULK_WITHDRAWALS {
             self.singly(&purpose).await?;
             self.singly(&everything).await?;
         } else {
-            self.jobs(&purpose, "unsub").await?;
+            self.leave(&purpose).await?;
             self.exclusions(&everything).await?;
         }
+        // Two wishes about one person are kept in order, which a job would not promise.
+        self.singly(&several).await?;
         if routine.len() < BULK_SUBSCRIPTIONS {
             self.singly(&routine).await?;
         } else {
-            self.jobs(&routine, "addnoforce").await?;
+            self.subscribe(&routine).await?;
         }
         self.singly(&lifting).await
-    }
-
-    fn which(&self, wanted: impl Fn(&Change) -> bool) -> Vec<usize> {
-        self.changes.iter().enumerate().filter(|(_, change)| wanted(change)).map(|(index, _)| index).collect()
     }
 
     fn note(&mut self, index: usize, outcome: Outcome) {
@@ -81,12 +83,8 @@ impl Run<'_> {
             let Some(change) = self.changes.get(index) else { continue };
             let mut started = false;
             let result = match change {
-                Change::Subscribe { email, fields, lift: false, .. } => self.manage(email, "addnoforce", fields).await,
-                Change::Subscribe { email, fields, lift: true, .. } => {
-                    // Read right before; a failed reading leaves the change untouched.
-                    let contact = list::contact(self.api, self.out, email).await?;
-                    self.lift(email, fields, contact, &mut started).await
-                }
+                Change::Subscribe { email, fields, lift: false, .. } => self.routine(email, fields).await,
+                Change::Subscribe { email, fields, lift: true, .. } => self.lift(email, fields, &mut started).await,
                 Change::Withdraw { email, scope } => self.withdraw(email, *scope, &mut started).await,
             };
             match result {
@@ -102,84 +100,41 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// One contact and the list, synchronously.
-    async fn manage(&self, email: &EmailAddress, action: &str, fields: &Fields) -> Result<Outcome, ProviderError> {
-        let mut body = row(email, fields);
-        body.insert("Action".into(), action.into());
-        let path = format!("/v3/REST/contactslist/{}/managecontact", self.list);
-        let answer = self.api.rows(self.out, Method::Post, MANAGE, path, Some(&Value::Object(body))).await;
-        match answer {
-            Ok(rows) => wire::first(rows).map(|_| Outcome::Applied),
-            Err(error) => refused(error).map(Outcome::Refused),
+    /// Without anybody whom the account excludes. The job would put them on the list, and not one campaign would
+    /// reach them; so that is told now. Nobody new can be among them.
+    async fn subscribe(&mut self, indices: &[usize]) -> Result<(), ProviderError> {
+        let known = |index: &&usize| {
+            matches!(self.changes.get(**index), Some(Change::Subscribe { presence: Presence::Known, .. }))
+        };
+        let excluded = if indices.iter().any(|index| known(&index)) {
+            list::excluded(self.api, self.out, self.list).await?
+        } else {
+            HashSet::new()
+        };
+        let blocked =
+            |index: &usize| self.changes.get(*index).is_some_and(|one| excluded.contains(&one.email().folded()));
+        let (blocked, rest): (Vec<usize>, Vec<usize>) = indices.iter().partition(|index| blocked(index));
+        for index in blocked {
+            self.note(index, Outcome::Refused(Refusal::Blocked));
         }
+        for part in rest.chunks(JOB_ROWS) {
+            let body = json!({ "Action": "addnoforce", "Contacts": self.contacts(part, |_| ()) });
+            if !self.start(part, MANAGE_MANY, self.many(), &body, "list").await? {
+                for index in part {
+                    self.note(*index, Outcome::Refused(Refusal::AccountLimit));
+                }
+            }
+        }
+        Ok(())
     }
 
-    /// The only place that may undo an unsubscription.
-    async fn lift(
-        &self,
-        email: &EmailAddress,
-        fields: &Fields,
-        contact: Option<Contact>,
-        started: &mut bool,
-    ) -> Result<Outcome, ProviderError> {
-        if contact.as_ref().is_some_and(|contact| contact.complained) {
-            return Ok(Outcome::Refused(Refusal::Blocked));
-        }
-        let outcome = self.manage(email, "addforce", fields).await?;
-        if outcome == Outcome::Applied && contact.is_some_and(|contact| contact.excluded) {
-            *started = true;
-            self.exclude(email, false).await?;
-        }
-        Ok(outcome)
-    }
-
-    async fn withdraw(&self, email: &EmailAddress, scope: Scope, started: &mut bool) -> Result<Outcome, ProviderError> {
-        let mut outcome = self.manage(email, "unsub", &Fields::new()).await?;
-        if outcome == Outcome::Refused(Refusal::AccountLimit) {
-            // A full account refuses even this; the row itself can still be changed (Mailjet sheet 11).
-            outcome = self.unsubscribe_row(email).await?;
-        }
-        if scope == Scope::Everything && outcome == Outcome::Applied {
-            *started = true;
-            self.exclude(email, true).await?;
-        }
-        Ok(outcome)
-    }
-
-    async fn unsubscribe_row(&self, email: &EmailAddress) -> Result<Outcome, ProviderError> {
-        let route = "/v3/REST/listrecipient";
-        let path = format!("{route}?ContactEmail={}&ContactsList={}&Limit=10", path_segment(email.as_str()), self.list);
-        let rows = self.api.rows(self.out, Method::Get, route, path, None).await?;
-        for row in rows.iter().filter(|row| wire::id(row, "ListID") == Some(self.list)) {
-            let path = format!("{route}/{}", wire::needed_id(row, "ID")?);
-            let body = json!({ "IsUnsubscribed": true });
-            self.put("/v3/REST/listrecipient/{id}", path, &body).await?;
-        }
-        Ok(Outcome::Applied)
-    }
-
-    /// The exclusion from all campaigns of the account; nobody unknown needs it.
-    async fn exclude(&self, email: &EmailAddress, excluded: bool) -> Result<(), ProviderError> {
-        let path = format!("/v3/REST/contact/{}", path_segment(email.as_str()));
-        let body = json!({ "IsExcludedFromCampaigns": excluded });
-        match self.put("/v3/REST/contact/{email}", path, &body).await {
-            Err(ProviderError::Rejected { status: 404, .. }) => Ok(()),
-            other => other,
-        }
-    }
-
-    async fn put(&self, route: &'static str, path: String, body: &Value) -> Result<(), ProviderError> {
-        let answer = self.api.raw(self.out, Method::Put, route, path, Some(body)).await?;
-        // 304 says that it was so already (Mailjet sheet 1.6).
-        if answer.status == 304 { Ok(()) } else { wire::rows(&answer).map(drop) }
-    }
-
-    async fn jobs(&mut self, indices: &[usize], action: &str) -> Result<(), ProviderError> {
-        let path = format!("/v3/REST/contactslist/{}/managemanycontacts", self.list);
+    async fn leave(&mut self, indices: &[usize]) -> Result<(), ProviderError> {
         for part in indices.chunks(JOB_ROWS) {
-            let contacts = self.contacts(part, |_| ());
-            let body = json!({ "Action": action, "Contacts": contacts });
-            self.start(part, MANAGE_MANY, path.clone(), &body, "list").await?;
+            let body = json!({ "Action": "unsub", "Contacts": self.contacts(part, |_| ()) });
+            if !self.start(part, MANAGE_MANY, self.many(), &body, "list").await? {
+                // A full account refuses the job, but not every way of one by one.
+                self.singly(part).await?;
+            }
         }
         Ok(())
     }
@@ -191,9 +146,15 @@ impl Run<'_> {
                 row.insert("IsExcludedFromCampaigns".into(), true.into());
             });
             let body = json!({ "Contacts": contacts, "ContactsLists": [{ "ListID": self.list, "Action": "unsub" }] });
-            self.start(part, UPSERT_MANY, UPSERT_MANY.into(), &body, "account").await?;
+            if !self.start(part, UPSERT_MANY, UPSERT_MANY.into(), &body, "account").await? {
+                self.singly(part).await?;
+            }
         }
         Ok(())
+    }
+
+    fn many(&self) -> String {
+        format!("/v3/REST/contactslist/{}/managemanycontacts", self.list)
     }
 
     fn contacts(&self, indices: &[usize], complete: impl Fn(&mut Map<String, Value>)) -> Vec<Value> {
@@ -202,13 +163,14 @@ impl Run<'_> {
         changes
             .map(|change| {
                 let fields = if let Change::Subscribe { fields, .. } = change { fields } else { &none };
-                let mut row = row(change.email(), fields);
+                let mut row = single::row(change.email(), fields);
                 complete(&mut row);
                 Value::Object(row)
             })
             .collect()
     }
 
+    /// Starts a job; says no when the account is too full for it.
     async fn start(
         &mut self,
         indices: &[usize],
@@ -216,48 +178,19 @@ impl Run<'_> {
         path: String,
         body: &Value,
         kind: &str,
-    ) -> Result<(), ProviderError> {
+    ) -> Result<bool, ProviderError> {
         let answer = self.api.rows(self.out, Method::Post, route, path, Some(body)).await;
         let job = answer.and_then(wire::first).and_then(|row| wire::needed_id(&row, "JobID"));
         let (outcome, error) = match job {
             Ok(job) => (Outcome::Pending(RemoteJob(format!("{kind}:{job}"))), None),
-            Err(error) if limited(&error) => (Outcome::Refused(Refusal::AccountLimit), None),
+            Err(error) if limited(&error) => return Ok(false),
             Err(error) if error.effect() == Effect::Unknown => (Outcome::Unknown, Some(error)),
             Err(error) => (Outcome::Untouched, Some(error)),
         };
         for index in indices {
             self.note(*index, outcome.clone());
         }
-        error.map_or(Ok(()), Err)
-    }
-}
-
-/// A contact as every call wants it. `IsExcludedFromCampaigns` is left out: a row that carries `false` would lift an
-/// exclusion (Mailjet sheet 3.6).
-fn row(email: &EmailAddress, fields: &Fields) -> Map<String, Value> {
-    let mut row = Map::new();
-    row.insert("Email".into(), email.as_str().into());
-    if !fields.is_empty() {
-        let properties: Map<String, Value> =
-            fields.iter().map(|(name, value)| (name.to_lowercase(), json!(value))).collect();
-        row.insert("Properties".into(), Value::Object(properties));
-    }
-    row
-}
-
-fn limited(error: &ProviderError) -> bool {
-    // Wording of a free account (Mailjet sheet 7).
-    matches!(error, ProviderError::Rejected { reason, .. } if reason.contains("exceeds maximum allowed"))
-}
-
-/// What a refused row means, unless the refusal is about the whole push.
-fn refused(error: ProviderError) -> Result<Refusal, ProviderError> {
-    if limited(&error) {
-        return Ok(Refusal::AccountLimit);
-    }
-    match error {
-        ProviderError::Rejected { status: 400 | 401, code, reason } => Ok(Refusal::Invalid { code, reason }),
-        other => Err(other),
+        error.map_or(Ok(true), Err)
     }
 }
 
@@ -294,14 +227,17 @@ pub(crate) async fn follow(
     })
 }
 
+/// Only 200 says that it was done (Mailjet sheet 3.9); what comes with it is not documented, so the address is asked
+/// for again.
 pub(crate) async fn erase(api: &Api, out: &dyn Gateway, email: &EmailAddress) -> Result<Outcome, ProviderError> {
     let Some(contact) = list::contact(api, out, email).await? else { return Ok(Outcome::Applied) };
     let path = format!("/v4/contacts/{}", contact.id);
     let answer = api.raw(out, Method::Delete, "/v4/contacts/{id}", path, None).await?;
-    match answer.status {
-        // Only 200 says that it was done (Mailjet sheet 3.9).
-        200 | 404 => Ok(Outcome::Applied),
-        201..300 => Err(ProviderError::Protocol("an erasure that was not confirmed")),
-        _ => wire::accepted(&answer).map(|()| Outcome::Unknown),
+    if !matches!(answer.status, 200 | 404) {
+        wire::accepted(&answer)?;
+    }
+    match list::contact(api, out, email).await? {
+        None => Ok(Outcome::Applied),
+        Some(_) => Err(ProviderError::Protocol("an erasure without effect")),
     }
 }

@@ -66,7 +66,9 @@ fn examine(
     }
     let id = wire::needed_id(row, "ID")?;
     let revival = revival(url);
-    if wire::text(row, "Status").eq_ignore_ascii_case("dead") {
+    let status = wire::text(row, "Status");
+    // The word for a suspended URL is inferred; the one for a working URL is not (Mailjet sheet 5.1).
+    if !status.is_empty() && !status.eq_ignore_ascii_case("alive") {
         state.suspended.push(event.into());
         // Only a new URL is delivered to again (Mailjet sheet 5.2).
         return Ok(Need::Update(id, revival.saturating_add(1)));
@@ -96,7 +98,7 @@ async fn repair(
             let body = json!({ "Url": address(wanted, *revival), "Version": 2 });
             let route = "/v3/REST/eventcallbackurl/{id}";
             let answer = api.raw(out, Method::Put, route, format!("{ROUTE}/{id}"), Some(&body)).await?;
-            if answer.status == 304 { Ok(()) } else { wire::accepted(&answer) }
+            wire::updated(&answer)
         }
     }
 }

@@ -100,6 +100,11 @@ pub(crate) fn rows(answer: &Response) -> Result<Vec<Value>, ProviderError> {
     }
 }
 
+/// Whether an update was taken; 304 says that it was so already (Mailjet sheet 1.6).
+pub(crate) fn updated(answer: &Response) -> Result<(), ProviderError> {
+    if answer.status == 304 { Ok(()) } else { rows(answer).map(drop) }
+}
+
 /// The first row of a successful answer.
 pub(crate) fn first(rows: Vec<Value>) -> Result<Value, ProviderError> {
     rows.into_iter().next().ok_or(ProviderError::Protocol("an answer without its row"))

@@ -13,7 +13,7 @@ const VARIATIONS: &[Variation] = &[
     vary("unsub refuses who is no member", &[("unsub_nonmember", "refuse"), ("action_status", "200")]),
     vary("jobs take an hour, one at a time", &[("job_seconds", "1200"), ("jobs_at_once", "1"), ("job_words", "sdk")]),
     vary("addresses are folded, events are bare", &[("email_storage", "lower"), ("message_guid", "no")]),
-    vary("lists are told as 0", &[("unsub_list", "zero"), ("soft_bounce_words", "no"), ("extra_event", "yes")]),
+    vary("lists are told as 0", &[("unsub_list", "zero"), ("soft_bounce_words", "no")]),
     vary("lists are told as nothing", &[("unsub_list", "empty"), ("api_unsub_event", "yes")]),
     vary("other words", &[("dead_word", "suspended"), ("addforce_clears", "no"), ("bad_row", "completed")]),
 ];

@@ -4,16 +4,18 @@ use crate::world::World;
 use consentd::clock::{Clock, SECOND, Timestamp};
 use consentd::domain::consent::{AskBasis, Kind, State};
 use consentd::domain::fold::Standing;
-use consentd::domain::ids::InboxId;
+use consentd::domain::ids::{InboxId, MailboxId};
+use consentd::domain::mailbox::best;
 use consentd::service::connection::NewConnection;
-use consentd::service::link::{Decision, Visitor};
-use consentd::store::{Connection, ConnectionState, NewDelivery, Phase, RunState, Tenant, TenantKey};
+use consentd::service::link::{DecideError, Decision, Visitor};
+use consentd::store::{Connection, ConnectionState, Holding, NewDelivery, Phase, RunState, Tenant, TenantKey};
 use consentd_provider::emulator::{EmulatedProvider, Happening};
 use consentd_provider::{Delivery, EmailAddress, HookMode, Intake};
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+use uuid::Uuid;
 
 /// A connection and the provider behind it.
 pub struct Account {
@@ -280,5 +282,52 @@ impl World {
         tx.commit().await.unwrap();
         let visitor = Visitor { agent: "Firefox".into(), confirmed: false, one_click: true };
         self.core.decide(link.rsplit('/').next().unwrap(), Decision::Refuse, &visitor).await.unwrap();
+    }
+
+    /// Whether the person was sent a link.
+    pub fn has_link(&self, email: &str) -> bool {
+        self.links.lock().unwrap().contains_key(email)
+    }
+
+    /// The person says yes with the link that they have, whatever comes of it.
+    pub async fn try_yes(&self, email: &str) {
+        let secret = self.links.lock().unwrap().get(email).cloned().expect("the person was asked");
+        let visitor = Visitor { agent: "Firefox".into(), confirmed: true, one_click: false };
+        match self.core.decide(&secret, Decision::Accept, &visitor).await {
+            Ok(_) | Err(DecideError::Accept(_)) => {}
+            Err(error) => panic!("a yes failed: {error}"),
+        }
+    }
+
+    /// Every mailbox that a connection has a belief about, by the address named last.
+    pub async fn beliefs(&self, at: &Account) -> BTreeMap<String, Holding> {
+        let mut beliefs = BTreeMap::new();
+        let mut tx = self.core.store.begin().await.unwrap();
+        let mailboxes = tx.mailboxes_after(at.tenant.id, MailboxId(Uuid::nil()), 10_000).await.unwrap();
+        let holdings = tx.holdings(at.tenant.id, at.connection.id, &mailboxes).await.unwrap();
+        drop(tx);
+        for holding in holdings.into_values() {
+            let address = self.core.store.address(at.tenant.id, holding.address).await.unwrap().expect("an address");
+            beliefs.insert(address.email.as_str().to_owned(), holding);
+        }
+        beliefs
+    }
+
+    /// Everybody who consents for the purpose of the connection, and whether the CRM has them.
+    pub async fn consenting(&self, at: &Account) -> BTreeMap<String, bool> {
+        let mut tx = self.core.store.begin().await.unwrap();
+        let mailboxes = tx.mailboxes_after(at.tenant.id, MailboxId(Uuid::nil()), 10_000).await.unwrap();
+        let people = tx.people(at.tenant.id, at.connection.purpose, &mailboxes).await.unwrap();
+        drop(tx);
+        let now = self.clock.now();
+        let mut consenting = BTreeMap::new();
+        for person in people {
+            let standings: Vec<Standing> = person.variants.iter().map(|(_, standing)| *standing).collect();
+            if best(&standings, now).1.sendable(now) {
+                let emails = person.variants.iter().map(|(address, _)| address.email.as_str().to_owned());
+                consenting.extend(emails.map(|email| (email, person.in_crm)));
+            }
+        }
+        consenting
     }
 }

@@ -2,10 +2,13 @@
 
 mod account;
 mod engine;
+mod fuse;
+mod records;
 
 pub use account::Account;
 pub use engine::Engine;
 pub(crate) use engine::on_both_engines;
+pub use fuse::Fuse;
 
 use async_trait::async_trait;
 use consentd::clock::{Clock, SimulatedClock, Timestamp, micros};
@@ -15,6 +18,7 @@ use consentd::service::{Core, Gateways, Rules};
 use consentd::store::{Address, MasterKey, NewTenant, Store, Tenant, TenantKey, Vault};
 use consentd_provider::emulator::{EmulatedGateway, EmulatedProvider, Emulator};
 use consentd_provider::{EmailAddress, Gateway, ProviderError, Quota, RateHeaders, Request, Response};
+use fuse::{MortalClock, MortalRandom};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -29,6 +33,7 @@ pub struct Providers(Mutex<HashMap<String, Arc<Mutex<EmulatedProvider>>>>);
 struct Emulated {
     providers: Arc<Providers>,
     clock: Arc<SimulatedClock>,
+    fuse: Arc<Fuse>,
 }
 
 impl Gateways for Emulated {
@@ -46,7 +51,7 @@ impl Gateways for Emulated {
         let provider = providers.get(host).ok_or_else(|| format!("no emulated provider at {host}"))?;
         let clock = self.clock.clone();
         let inner = EmulatedGateway::new(provider.clone(), path.trim_end_matches('/'), Arc::new(move || clock.now()));
-        Ok(Arc::new(Paced { inner, quotas: quotas.to_vec(), clock: self.clock.clone() }))
+        Ok(Arc::new(Paced { inner, quotas: quotas.to_vec(), clock: self.clock.clone(), fuse: self.fuse.clone() }))
     }
 }
 
@@ -65,6 +70,7 @@ struct Paced {
     inner: EmulatedGateway,
     quotas: Vec<Quota>,
     clock: Arc<SimulatedClock>,
+    fuse: Arc<Fuse>,
 }
 
 impl Paced {
@@ -79,12 +85,18 @@ impl Paced {
 impl Gateway for Paced {
     async fn send(&self, request: Request) -> Result<Response, ProviderError> {
         self.pace(request.family);
-        self.inner.send(request).await
+        self.fuse.burn();
+        let answer = self.inner.send(request).await;
+        self.fuse.burn();
+        answer
     }
 
     async fn send_before(&self, request: Request, deadline: Timestamp) -> Result<Response, ProviderError> {
         self.pace(request.family);
-        self.inner.send_before(request, deadline).await
+        self.fuse.burn();
+        let answer = self.inner.send_before(request, deadline).await;
+        self.fuse.burn();
+        answer
     }
 }
 
@@ -96,6 +108,8 @@ pub struct World {
     pub clock: Arc<SimulatedClock>,
     /// Its providers.
     pub providers: Arc<Providers>,
+    /// Cut it and the daemon dies soon.
+    pub fuse: Arc<Fuse>,
     /// The links that people were sent, by address.
     links: Mutex<HashMap<String, String>>,
     engine: engine::Database,
@@ -104,22 +118,28 @@ pub struct World {
 impl World {
     /// An empty, migrated database of that engine.
     pub async fn new(engine: Engine) -> Self {
+        Self::seeded(engine, 7).await
+    }
+
+    /// The same, with chance that follows from a seed.
+    pub async fn seeded(engine: Engine, seed: u64) -> Self {
         let database = engine::Database::create(engine).await;
         let db = consentd::store::Db::open(&database.url, 4).await.expect("the database opens");
         db.migrate().await.expect("the schema is current");
         let clock = Arc::new(SimulatedClock::at(START));
-        let random = Arc::new(SeededRandom::new(7));
+        let fuse = Arc::new(Fuse::default());
+        let random = SeededRandom::new(seed);
         let providers = Arc::new(Providers::default());
         let core = Core {
-            store: Store::new(db, Vault::new(MasterKey::generate(&*random), vec![])),
-            clock: clock.clone(),
-            random,
-            gateways: Arc::new(Emulated { providers: providers.clone(), clock: clock.clone() }),
+            store: Store::new(db, Vault::new(MasterKey::generate(&random), vec![])),
+            clock: Arc::new(MortalClock { clock: clock.clone(), fuse: fuse.clone() }),
+            random: Arc::new(MortalRandom { random, fuse: fuse.clone() }),
+            gateways: Arc::new(Emulated { providers: providers.clone(), clock: clock.clone(), fuse: fuse.clone() }),
             providers: consentd::registry::providers(),
             rules: Rules::default(),
             public_url: "https://consent.example.org".into(),
         };
-        Self { core, clock, providers, links: Mutex::default(), engine: database }
+        Self { core, clock, providers, fuse, links: Mutex::default(), engine: database }
     }
 
     /// Puts an emulated provider at `http://<host>`.

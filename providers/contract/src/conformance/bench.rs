@@ -1,6 +1,6 @@
 //! A world for one examination: an account, two lists, a clock, and the truth about it all.
 
-use super::wire::Wire;
+use super::wire::{Refused, Wire};
 use super::{Broken, Setup, Subject, Variation, ensure};
 use crate::emulator::{EmulatedProvider, Fault, FaultRule, Happening, Outgoing};
 use crate::{
@@ -154,13 +154,17 @@ impl Bench {
 
     /// Disturbs every call until [`Bench::heal`].
     pub(super) fn disturb_all(&self, fault: &Fault) {
-        self.disturb("", fault);
+        match fault {
+            Fault::Refuse => self.wire.refuse(Refused::All),
+            fault => self.disturb("", fault),
+        }
     }
 
     /// Disturbs every call that is not a `GET` until [`Bench::heal`].
     pub(super) fn disturb_writes(&self, fault: &Fault) {
-        for method in ["POST /", "PUT /", "DELETE /"] {
-            self.disturb(method, fault);
+        match fault {
+            Fault::Refuse => self.wire.refuse(Refused::Writes),
+            fault => ["POST /", "PUT /", "DELETE /"].into_iter().for_each(|method| self.disturb(method, fault)),
         }
     }
 
@@ -169,6 +173,7 @@ impl Bench {
     }
 
     pub(super) fn heal(&self) {
+        self.wire.clear();
         self.world().heal();
     }
 
@@ -308,6 +313,9 @@ pub(super) fn people(name: &str, count: usize) -> Result<Vec<EmailAddress>, Brok
     (0..count).map(|number| person(&format!("{name}{number}"))).collect()
 }
 
+/// What is wished about anybody.
+pub(super) type Wish = fn(&EmailAddress) -> Change;
+
 /// A subscription of somebody whom nobody has seen at the provider.
 pub(super) fn subscribe(email: &EmailAddress) -> Change {
     subscription(email, Fields::new(), Presence::New, false)
@@ -333,16 +341,26 @@ pub(super) fn withdraw(email: &EmailAddress, scope: Scope) -> Change {
 }
 
 /// Whether what the adapter says of a change agrees with the truth before and after.
+///
+/// A subscription that may not lift anything is carried out, too, when it leaves the contact as unsubscribed or blocked
+/// as it was.
 pub(super) fn honest(change: &Change, outcome: &Outcome, before: Look, after: Look) -> Result<(), Broken> {
-    let subscribes = matches!(change, Change::Subscribe { .. });
-    let holds = match outcome {
-        Outcome::Applied if subscribes => after.exists && after.on_list,
-        Outcome::Applied => !after.mailable(),
-        Outcome::Untouched => after == before,
-        Outcome::Refused(_) => !subscribes || before.mailable() || !after.mailable(),
-        Outcome::Pending(_) | Outcome::Unknown => true,
+    let (wish, lift) = match change {
+        Change::Subscribe { lift, .. } => ("subscription", Some(*lift)),
+        Change::Withdraw { .. } => ("withdrawal", None),
     };
-    let wish = if subscribes { "subscription" } else { "withdrawal" };
+    let everything = matches!(change, Change::Withdraw { scope: Scope::Everything, .. });
+    let holds = match (outcome, lift) {
+        (Outcome::Applied, Some(true)) => after.mailable(),
+        (Outcome::Applied, Some(false)) => {
+            after.exists && after.on_list && (after.mailable() || before.unsubscribed || before.blocked)
+        }
+        (Outcome::Applied, None) if everything => !after.exists || after.blocked,
+        (Outcome::Applied, None) => !after.mailable(),
+        (Outcome::Untouched, _) => after == before,
+        (Outcome::Refused(_), Some(_)) => before.mailable() || !after.mailable(),
+        (Outcome::Refused(_), None) | (Outcome::Pending(_) | Outcome::Unknown, _) => true,
+    };
     ensure!(holds, "a {wish} was reported as {outcome:?}, but the truth went from {before:?} to {after:?}");
     Ok(())
 }

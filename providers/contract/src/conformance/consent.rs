@@ -126,7 +126,7 @@ async fn never_lifted_once(
     if !last {
         bench.happen(&kim, what)?;
     }
-    let alone = bench.truth(&bench.list, &kim);
+    let shown = bench.look(&kim).await?.blocked;
     if let Some(goodbye) = goodbye {
         goodbye.say(&bench, &kim).await?;
     }
@@ -137,7 +137,7 @@ async fn never_lifted_once(
     let complained = *what == Happening::Complains;
     ensure!(!complained || before.blocked, "the emulator shows no block for a complaint: {before:?}");
     // Some bounces live where no API shows them, and those nobody can lift.
-    if !complained && (last || !alone.blocked) {
+    if !complained && (last || !shown) {
         return Ok(());
     }
     let story = format!("{what:?} and {goodbye:?}");
@@ -187,6 +187,9 @@ async fn deleted(lab: &Lab<'_>) -> Verdict {
         ensure!(bench.look(&kim).await? == Look::default(), "a look still sees a contact that was deleted");
         let outcome = among(&bench, crowd, refresh(&kim)).await?;
         honest(&refresh(&kim), &outcome, Look::default(), bench.truth(&bench.list, &kim))?;
+        if bench.truth(&bench.list, &kim).exists {
+            bench.happen(&kim, &Happening::Deleted)?;
+        }
         let outcome = among(&bench, crowd, subscribe(&kim)).await?;
         let truth = bench.truth(&bench.list, &kim);
         ensure!(

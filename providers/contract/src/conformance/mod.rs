@@ -5,7 +5,7 @@
 //! as the truth knows it, through its emulator. How the two are joined is the [`Setup`]'s business: [`InMemory`] puts
 //! them into one process, another may put HTTP between them.
 //!
-//! ```ignore
+//! ```text
 //! #[tokio::test]
 //! async fn keeps_every_rule() {
 //!     let subject = Subject::new(&DESCRIPTOR, emulator::open, &[("api_key", "a key")]);
@@ -34,7 +34,7 @@ mod trouble;
 mod walking;
 mod withdrawing;
 
-pub use report::{Finding, Report, RuleName, rules, run};
+pub use report::{Finding, Report, RuleName, rules, run, run_only};
 pub use subject::{InMemory, Now, Setup, Subject, Switch, Variation};
 
 use bench::Lab;

@@ -1,6 +1,6 @@
 //! Carrying out changes while nothing disturbs.
 
-use super::bench::{Bench, all_honest, honest, lift, people, person, refresh, subscribe, subscription, withdraw};
+use super::bench::{Bench, Wish, all_honest, honest, lift, people, person, refresh, subscribe, subscription, withdraw};
 use super::shape::contains;
 use super::{Broken, Lab, Rule, Verdict, ensure};
 use crate::{
@@ -123,11 +123,10 @@ async fn gone_list(bench: &Bench, email: &EmailAddress) -> Verdict {
 
 async fn same_person(lab: &Lab<'_>) -> Verdict {
     let (kim, shout) = (person("kim")?, person("KIM")?);
-    let filler = people("filler", 60)?;
-    for crowd in [&filler[..0], &filler] {
+    for count in [0, 60] {
         let bench = lab.bench().await?;
         let mut changes = vec![subscribe(&kim)];
-        changes.extend(crowd.iter().map(subscribe));
+        changes.extend(people("filler", count)?.iter().map(subscribe));
         changes.push(withdraw(&shout, Scope::Purpose));
         let outcomes = bench.apply(&bench.list, &changes).await?;
         ensure!(outcomes.len() == changes.len(), "{} changes gave {} outcomes", changes.len(), outcomes.len());
@@ -155,7 +154,7 @@ async fn large(lab: &Lab<'_>) -> Verdict {
 async fn few_calls(lab: &Lab<'_>) -> Verdict {
     let crowd = people("crowd", MANY)?;
     let bench = lab.bench().await?;
-    let wishes: [(&str, fn(&EmailAddress) -> Change); 2] = [("new", subscribe), ("known", refresh)];
+    let wishes: [(&str, Wish); 2] = [("new", subscribe), ("known", refresh)];
     for (kind, wish) in wishes {
         let calls = calls_for(&bench, &crowd.iter().map(wish).collect::<Vec<_>>()).await?;
         ensure!(calls <= FEW, "{MANY} subscriptions of {kind} contacts took {calls} calls");

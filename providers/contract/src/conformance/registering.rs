@@ -58,11 +58,11 @@ async fn revived(lab: &Lab<'_>) -> Verdict {
     let (kim, lee, max) = (person("kim")?, person("lee")?, person("max")?);
     let bench = lab.with(&[&kim, &lee, &max]).await?;
     bench.hooked().await?;
-    bench.happen(&kim, &crate::emulator::Happening::Complains)?;
+    bench.happen(&kim, &crate::emulator::Happening::Unsubscribes(Some(bench.list.list.clone())))?;
     bench.deliveries(Duration::from_hours(26), Some(500));
     let state = bench.hooks(HOOK_URL, HOOK_SECRET, HookMode::Inspect).await?;
-    let arrives = !bench.reaches(HOOK_URL, &lee)?.is_empty();
-    ensure!(state.healthy == arrives, "after a day of failures, arriving is {arrives}, reported was {state:?}");
+    let reached = !bench.reaches(HOOK_URL, &lee)?.is_empty();
+    ensure!(state.healthy == reached, "after a day of failures, arriving is {reached}, reported was {state:?}");
     ensure!(state.healthy || !state.suspended.is_empty(), "a webhook that was switched off was reported as {state:?}");
     let repaired = bench.hooks(HOOK_URL, HOOK_SECRET, HookMode::Repair).await?;
     ensure!(repaired.healthy && repaired.changed != state.healthy, "{state:?} was repaired to {repaired:?}");

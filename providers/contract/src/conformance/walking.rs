@@ -23,17 +23,18 @@ async fn complete(lab: &Lab<'_>) -> Verdict {
 }
 
 async fn refusals(lab: &Lab<'_>) -> Verdict {
-    let names = ["fresh", "left", "staff", "purpose", "all"];
+    let names = ["fresh", "left", "staff", "purpose", "all", "spam"];
     let someone = names.into_iter().map(person).collect::<Result<Vec<_>, _>>()?;
     let bench = lab.with(&someone.iter().collect::<Vec<_>>()).await?;
-    let [_, left, staff, purpose, all] = someone.as_slice() else { return Ok(()) };
+    let [_, left, staff, purpose, all, spam] = someone.as_slice() else { return Ok(()) };
     bench.enrol(&bench.other, &[&person("elsewhere")?, all]).await?;
     bench.happen(left, &Happening::Unsubscribes(Some(bench.list.list.clone())))?;
+    bench.happen(spam, &Happening::Complains)?;
     bench.happen(staff, &Happening::UnsubscribedByStaff(bench.list.list.clone()))?;
     bench.apply(&bench.list, &[withdraw(purpose, Scope::Purpose), withdraw(all, Scope::Everything)]).await?;
     compare(&bench).await?;
     let seen = walk(&bench).await?;
-    for email in [left, staff, all] {
+    for email in [left, staff, all, spam] {
         let found = seen.values().find(|one| one.email.as_ref().is_some_and(|seen| seen.folded() == email.folded()));
         let truth = bench.truth(&bench.list, email);
         let told = found.is_some_and(|one| {

@@ -41,10 +41,21 @@ pub(super) enum Trip {
     Cut,
 }
 
+/// Which requests find the connection refused. A server cannot refuse a connection that it has taken, so it is done
+/// here, for every way that a setup may lay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Refused {
+    #[default]
+    None,
+    Writes,
+    All,
+}
+
 #[derive(Default)]
 struct State {
     seen: Vec<Seen>,
     trip: Option<(usize, Trip)>,
+    refused: Refused,
     answer: Option<Response>,
 }
 
@@ -70,6 +81,11 @@ impl Wire {
         self.state().trip = Some((requests, trip));
     }
 
+    /// Refuses the connection to these requests from now on.
+    pub(super) fn refuse(&self, refused: Refused) {
+        self.state().refused = refused;
+    }
+
     /// Answers every request like this from now on; none reaches the provider.
     pub(super) fn answer(&self, response: Response) {
         self.state().answer = Some(response);
@@ -79,6 +95,7 @@ impl Wire {
     pub(super) fn clear(&self) {
         let mut state = self.state();
         state.trip = None;
+        state.refused = Refused::None;
         state.answer = None;
     }
 
@@ -118,7 +135,13 @@ impl Gateway for Wire {
             if let Some(answer) = &state.answer {
                 return Ok(answer.clone());
             }
+            let refused = match state.refused {
+                Refused::None => false,
+                Refused::Writes => request.method != Method::Get,
+                Refused::All => true,
+            };
             match &mut state.trip {
+                _ if refused => Some(Trip::Refuse),
                 Some((0, trip)) => Some(*trip),
                 Some((left, _)) => {
                     *left -= 1;

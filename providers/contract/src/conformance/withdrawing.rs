@@ -1,6 +1,6 @@
 //! Taking people off, and erasing them.
 
-use super::bench::{honest, lift, people, person, refresh, subscribe, withdraw};
+use super::bench::{Wish, honest, lift, people, person, refresh, subscribe, withdraw};
 use super::pushing::{FEW, MANY, calls_for};
 use super::{Broken, Lab, Rule, Verdict, ensure};
 use crate::emulator::{Fault, Happening};
@@ -136,7 +136,7 @@ async fn strangers(lab: &Lab<'_>) -> Verdict {
 }
 
 async fn late_add(lab: &Lab<'_>) -> Verdict {
-    let adds: [(&str, fn(&EmailAddress) -> Change); 3] = [("new", subscribe), ("known", refresh), ("lift", lift)];
+    let adds: [(&str, Wish); 3] = [("new", subscribe), ("known", refresh), ("lift", lift)];
     for (name, add) in adds {
         for scope in [Scope::Purpose, Scope::Everything] {
             for count in SIZES {

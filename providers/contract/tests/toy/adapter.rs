@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 
-pub static DESCRIPTOR: Descriptor = Descriptor {
+pub(crate) static DESCRIPTOR: Descriptor = Descriptor {
     id: "postbox",
     name: "Postbox",
     default_base_url: "https://api.postbox.example/v1",
@@ -25,7 +25,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
 
 const FAMILY: &str = "all";
 
-pub fn open(settings: &AccountSettings) -> Result<Box<dyn Provider>, SettingsError> {
+pub(crate) fn open(settings: &AccountSettings) -> Result<Box<dyn Provider>, SettingsError> {
     let key = settings.credential("key")?;
     let authorization = SecretString::from(format!("Bearer {}", key.expose_secret()));
     Ok(Box::new(Postbox { authorization, hook_secrets: settings.hook_secrets.clone() }))
@@ -60,7 +60,8 @@ impl Postbox {
             500.. => ProviderError::Server { status },
             _ => {
                 let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-                let said = |name: &str| plain(body["error"][name].as_str().unwrap_or_default());
+                let error = body.get("error").unwrap_or(&Value::Null);
+                let said = |name: &str| plain(error[name].as_str().unwrap_or_default());
                 ProviderError::Rejected { status, code: said("code"), reason: said("words") }
             }
         })
@@ -133,9 +134,9 @@ impl Provider for Postbox {
             match self.step(out, list, step).await {
                 Ok(done) => outcomes.extend(done),
                 Err(error) => {
-                    let lost = error.effect() == Effect::Unknown;
-                    let step_outcome = if lost { Outcome::Unknown } else { Outcome::Untouched };
-                    outcomes.resize(outcomes.len() + step.len(), step_outcome);
+                    let maybe = error.effect() == Effect::Unknown;
+                    let stopped = if maybe { Outcome::Unknown } else { Outcome::Untouched };
+                    outcomes.resize(outcomes.len() + step.len(), stopped);
                     outcomes.resize(changes.len(), Outcome::Untouched);
                     return Push { outcomes, stopped_by: Some(error) };
                 }
@@ -185,7 +186,8 @@ impl Provider for Postbox {
             })
         };
         let sightings = rows(&answer, "members")?.iter().map(sighting).collect::<Result<_, _>>()?;
-        Ok(Page { sightings, next: answer["next"].as_u64().map(|next| Cursor(Some(next.to_string()))) })
+        let next = answer.get("next").and_then(Value::as_u64);
+        Ok(Page { sightings, next: next.map(|next| Cursor(Some(next.to_string()))) })
     }
 
     async fn erase(&self, out: &dyn Gateway, email: &EmailAddress) -> Result<Outcome, ProviderError> {

@@ -6,15 +6,16 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The key that the emulated account accepts.
-pub const KEY: &str = "postbox-key-1f6d2c";
+pub(crate) const KEY: &str = "postbox-key-1f6d2c";
 const PAGE: usize = 100;
 const CALLS_A_SECOND: usize = 20;
 const TRIES: u32 = 12;
 const AGAIN_AFTER: i64 = 600_000_000;
 
 /// An empty account.
-pub fn open() -> Box<dyn Emulator> {
-    Box::new(Postbox::default())
+pub(crate) fn open() -> Box<dyn Emulator> {
+    let fields = BTreeMap::from([("PHONE".into(), "text".into())]);
+    Box::new(Postbox { fields, ..Postbox::default() })
 }
 
 struct Contact {
@@ -26,14 +27,13 @@ struct Contact {
 }
 
 struct Hook {
-    url: String,
     token: String,
     on: bool,
 }
 
 struct Due {
     at: Timestamp,
-    hook: usize,
+    url: String,
     tries: u32,
     body: Value,
 }
@@ -43,9 +43,11 @@ struct Postbox {
     last_id: u64,
     lists: Vec<(u64, String)>,
     fields: BTreeMap<String, String>,
+    /// Whose a phone number is.
+    phones: BTreeMap<String, String>,
     contacts: BTreeMap<String, Contact>,
     mails: BTreeMap<String, String>,
-    hooks: Vec<Hook>,
+    hooks: BTreeMap<String, Hook>,
     owed: BTreeMap<u64, Due>,
     calls: Vec<Timestamp>,
     full: bool,
@@ -96,16 +98,13 @@ impl Emulator for Postbox {
                 let hooks: Vec<Value> = self
                     .hooks
                     .iter()
-                    .map(|hook| json!({ "url": hook.url, "token": hook.token, "on": hook.on }))
+                    .map(|(url, hook)| json!({ "url": url, "token": hook.token, "on": hook.on }))
                     .collect();
                 ok(&json!({ "hooks": hooks }))
             }
             ("PUT", ["hooks"]) => {
-                let (url, token) = (text(&body, "url").to_owned(), text(&body, "token").to_owned());
-                match self.hooks.iter_mut().find(|hook| hook.url == url) {
-                    Some(hook) => (hook.token, hook.on) = (token, true),
-                    None => self.hooks.push(Hook { url, token, on: true }),
-                }
+                let hook = Hook { token: text(&body, "token").into(), on: true };
+                self.hooks.insert(text(&body, "url").into(), hook);
                 ok(&json!({}))
             }
             _ => error(404, "path", "there is nothing here"),
@@ -115,11 +114,14 @@ impl Emulator for Postbox {
     fn due(&mut self, now: Timestamp) -> Vec<Outgoing> {
         let ready = self.owed.iter().filter(|(_, due)| due.at <= now);
         ready
-            .map(|(id, due)| Outgoing {
-                id: *id,
-                url: self.hooks[due.hook].url.clone(),
-                headers: vec![("authorization".into(), format!("Bearer {}", self.hooks[due.hook].token))],
-                body: due.body.to_string().into_bytes(),
+            .filter_map(|(id, due)| {
+                let token = &self.hooks.get(&due.url)?.token;
+                Some(Outgoing {
+                    id: *id,
+                    url: due.url.clone(),
+                    headers: vec![("authorization".into(), format!("Bearer {token}"))],
+                    body: due.body.to_string().into_bytes(),
+                })
             })
             .collect()
     }
@@ -129,8 +131,8 @@ impl Emulator for Postbox {
         due.tries += 1;
         due.at = now + AGAIN_AFTER;
         let given_up = due.tries >= TRIES;
-        if given_up {
-            self.hooks[due.hook].on = false;
+        if let Some(hook) = self.hooks.get_mut(&due.url) {
+            hook.on &= !given_up;
         }
         if given_up || status == Some(200) {
             self.owed.remove(&id);
@@ -178,11 +180,9 @@ impl Emulator for Postbox {
         if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
             body.extend(more);
         }
-        for hook in 0..self.hooks.len() {
-            if self.hooks[hook].on {
-                self.last_id += 1;
-                self.owed.insert(self.last_id, Due { at: now, hook, tries: 0, body: body.clone() });
-            }
+        for (url, _) in self.hooks.iter().filter(|(_, hook)| hook.on) {
+            self.last_id += 1;
+            self.owed.insert(self.last_id, Due { at: now, url: url.clone(), tries: 0, body: body.clone() });
         }
         true
     }
@@ -295,6 +295,10 @@ impl Postbox {
         }
         if self.full && !self.contacts.contains_key(&email) {
             return "full";
+        }
+        let phone = row.pointer("/fields/PHONE").and_then(Value::as_str);
+        if phone.is_some_and(|phone| *self.phones.entry(phone.into()).or_insert_with(|| email.clone()) != email) {
+            return "taken";
         }
         self.last_id += 1;
         let new = Contact { id: self.last_id, lists: BTreeMap::new(), block: None };

@@ -4,6 +4,7 @@ use super::account::{Account, Contact, is_address};
 use super::answer::{self, Answer, invalid, page, refusal, row};
 use super::ask::{Ask, flag};
 use super::instant::{stamp, stamp_or_empty};
+use consentd_provider::Response;
 use serde_json::{Value, json};
 
 /// What a contact may not be given (Mailjet sheet 3.1).
@@ -69,8 +70,8 @@ impl Account {
             .collect()
     }
 
-    pub(super) fn contact_rows(&self, ask: &Ask) -> Answer {
-        Ok(page(ask, &self.filtered(ask), |contact| show(contact)))
+    pub(super) fn contact_rows(&self, ask: &Ask) -> Response {
+        page(ask, &self.filtered(ask), |contact| show(contact))
     }
 
     pub(super) fn contact(&self, ask: &Ask) -> Answer {
@@ -125,7 +126,7 @@ impl Account {
     }
 
     /// A property that exists but may not be set was once answered with 401 (Mailjet sheet 1.2).
-    pub(super) fn not_settable(&self, resource: &str, name: &str) -> consentd_provider::Response {
+    pub(super) fn not_settable(&self, resource: &str, name: &str) -> Response {
         if !READ_ONLY.iter().chain(&["Email"]).any(|known| known.eq_ignore_ascii_case(name)) {
             return answer::strange(resource, name);
         }

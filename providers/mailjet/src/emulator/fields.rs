@@ -22,14 +22,14 @@ fn show_data(contact: &Contact, wanted: Option<&str>) -> Value {
 }
 
 impl Account {
-    pub(super) fn field_rows(&self, ask: &Ask) -> Answer {
+    pub(super) fn field_rows(&self, ask: &Ask) -> Response {
         let namespace = ask.filter("namespace");
         let all: Vec<&Field> = self
             .fields
             .values()
             .filter(|field| namespace.is_none_or(|wanted| wanted.eq_ignore_ascii_case(&field.namespace)))
             .collect();
-        Ok(page(ask, &all, |field| show(field)))
+        page(ask, &all, |field| show(field))
     }
 
     pub(super) fn create_field(&mut self, ask: &Ask) -> Answer {
@@ -92,8 +92,8 @@ impl Account {
         Ok(bare(204))
     }
 
-    pub(super) fn data_rows(&self, ask: &Ask) -> Answer {
-        Ok(page(ask, &self.filtered(ask), |contact| show_data(contact, ask.filter("fields"))))
+    pub(super) fn data_rows(&self, ask: &Ask) -> Response {
+        page(ask, &self.filtered(ask), |contact| show_data(contact, ask.filter("fields")))
     }
 
     pub(super) fn data(&self, ask: &Ask) -> Answer {

@@ -3,7 +3,7 @@
 use super::account::Account;
 use super::answer::{self, Answer, bare, invalid, page, row};
 use super::ask::{Ask, flag, number};
-use consentd_provider::Timestamp;
+use consentd_provider::{Response, Timestamp};
 use serde_json::{Value, json};
 
 /// The events and the numbers that stand for them.
@@ -44,7 +44,7 @@ impl Account {
         })
     }
 
-    pub(super) fn hook_rows(&self, ask: &Ask) -> Answer {
+    pub(super) fn hook_rows(&self, ask: &Ask) -> Response {
         let (kind, backup) = (ask.filter("eventtype").map(event), ask.flag("backup"));
         let all: Vec<&Hook> = self
             .hooks
@@ -53,11 +53,11 @@ impl Account {
             .filter(|hook| backup.is_none_or(|backup| hook.backup == backup))
             .filter(|hook| ask.number("version").is_none_or(|version| hook.version == version))
             .collect();
-        Ok(page(ask, &all, |hook| self.show_hook(hook)))
+        page(ask, &all, |hook| self.show_hook(hook))
     }
 
     /// By number, or by event and backup flag joined with a bar (Mailjet sheet 1.1).
-    fn hook_id(&self, ask: &Ask) -> Result<u64, consentd_provider::Response> {
+    fn hook_id(&self, ask: &Ask) -> Result<u64, Response> {
         let name = ask.part(3);
         let found = match name.split_once('|') {
             None => ask.id(3).filter(|id| self.hooks.contains_key(id)),
@@ -102,7 +102,7 @@ impl Account {
         self.shown_hook(id, 201)
     }
 
-    fn fits(&self, hook: &Hook) -> Result<(), consentd_provider::Response> {
+    fn fits(&self, hook: &Hook) -> Result<(), Response> {
         if is_root(&hook.url) {
             return Err(invalid(&json!({ "Url": "MJ08 Property Url is invalid: a root URL is not allowed" })));
         }

@@ -5,7 +5,7 @@ use super::answer::{self, Answer, body, invalid, page, refusal, row};
 use super::ask::{Ask, flag, member, number};
 use super::csv::Sheet;
 use super::instant::{SECOND, stamp, stamp_or_empty};
-use consentd_provider::Timestamp;
+use consentd_provider::{Response, Timestamp};
 use serde_json::{Map, Value, json};
 
 /// A contact of a job.
@@ -243,11 +243,11 @@ impl Account {
     }
 
     /// `/csvimport` shows the imports of files, `/batchjob` all jobs.
-    fn visible<'a>(ask: &Ask, job: &&'a Job) -> bool {
+    fn visible(ask: &Ask, job: &Job) -> bool {
         ask.part(2).eq_ignore_ascii_case("batchjob") || matches!(job.kind, Kind::Csv(_))
     }
 
-    pub(super) fn job_rows(&self, ask: &Ask) -> Answer {
+    pub(super) fn job_rows(&self, ask: &Ask) -> Response {
         let status = |job: &Job| job.status(ask.now, self.stage(), false);
         let all: Vec<&Job> = self
             .jobs
@@ -255,7 +255,7 @@ impl Account {
             .filter(|job| Self::visible(ask, job))
             .filter(|job| ask.filter("status").is_none_or(|wanted| status(job).eq_ignore_ascii_case(wanted)))
             .collect();
-        Ok(page(ask, &all, |job| self.show_row_of(ask, job)))
+        page(ask, &all, |job| self.show_row_of(ask, job))
     }
 
     pub(super) fn job_row(&self, ask: &Ask) -> Answer {
@@ -279,7 +279,7 @@ impl Account {
         let job = ask.id(3).and_then(|id| self.jobs.get(&id)).filter(|job| job.ended.is_some());
         let problems = &job.ok_or_else(answer::not_found)?.problems;
         let text = if content_type == "text/csv" {
-            problems.iter().map(|(row, error)| format!("{row}, ###{error}\n")).collect()
+            problems.iter().map(|(row, error)| format!("{row}, ###{error}")).collect::<Vec<_>>().join("\n")
         } else {
             let rows: Vec<Value> =
                 problems.iter().map(|(row, error)| json!({ "Email": row, "Error": error })).collect();

@@ -20,7 +20,7 @@ impl Account {
         })
     }
 
-    pub(super) fn list_rows(&self, ask: &Ask) -> Answer {
+    pub(super) fn list_rows(&self, ask: &Ask) -> Response {
         let (name, deleted, without) = (ask.filter("name"), ask.flag("isdeleted"), ask.number("excludeid"));
         let all: Vec<&List> = self
             .lists
@@ -29,7 +29,7 @@ impl Account {
             .filter(|list| deleted.is_none_or(|deleted| list.deleted == deleted))
             .filter(|list| without != Some(list.id))
             .collect();
-        Ok(page(ask, &all, |list| self.show_list(list)))
+        page(ask, &all, |list| self.show_list(list))
     }
 
     pub(super) fn create_list(&mut self, ask: &Ask) -> Answer {

@@ -4,7 +4,7 @@ use super::account::{Account, Action, is_address};
 use super::answer::{self, Answer, invalid, refusal_with, row, rows};
 use super::ask::{Ask, member, number};
 use super::instant::stamp;
-use consentd_provider::Timestamp;
+use consentd_provider::{Response, Timestamp};
 use serde_json::{Map, Value, json};
 
 impl Account {
@@ -44,13 +44,7 @@ impl Account {
     }
 
     /// An action, and the event that an account may or may not send for it.
-    fn acted(
-        &mut self,
-        now: Timestamp,
-        list: u64,
-        contact: u64,
-        action: Action,
-    ) -> Result<(), consentd_provider::Response> {
+    fn acted(&mut self, now: Timestamp, list: u64, contact: u64, action: Action) -> Result<(), Response> {
         let subscribed = self.row(list, contact).is_some_and(|row| !row.unsubscribed);
         self.act(now, list, contact, action)?;
         if action == Action::Unsub && subscribed {

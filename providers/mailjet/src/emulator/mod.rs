@@ -81,17 +81,12 @@ impl Emulator for Mailjet {
 
     fn happen(&mut self, now: Timestamp, email: &str, what: &Happening) -> bool {
         self.advance(now);
-        let list = match what {
-            Happening::Unsubscribes(Some(list))
-            | Happening::UnsubscribedByStaff(list)
-            | Happening::HostileImport(list) => list,
-            _ => {
-                let mut known = false;
-                for account in self.accounts.values_mut() {
-                    known |= account.happen(now, email, what, None);
-                }
-                return known;
-            }
+        let (Happening::Unsubscribes(Some(list))
+        | Happening::UnsubscribedByStaff(list)
+        | Happening::HostileImport(list)) = what
+        else {
+            let accounts = self.accounts.values_mut();
+            return accounts.filter_map(|one| one.happen(now, email, what, None).then_some(())).count() > 0;
         };
         self.owner(list).is_some_and(|(account, id)| account.happen(now, email, what, Some(id)))
     }

@@ -29,7 +29,7 @@ impl Account {
         shown
     }
 
-    pub(super) fn recipient_rows(&self, ask: &Ask) -> Answer {
+    pub(super) fn recipient_rows(&self, ask: &Ask) -> Response {
         let named = |name: &str| self.lists.values().find(|list| list.name == name).map_or(0, |list| list.id);
         let list = match (ask.filter("contactslist"), ask.filter("listname")) {
             (Some(list), _) => Some(list.parse().unwrap_or(0)),
@@ -54,7 +54,7 @@ impl Account {
             .filter(|row| excluded.is_none_or(|wanted| is_excluded(row) == wanted))
             .collect();
         let full = ask.filter("style").is_some_and(|style| style.eq_ignore_ascii_case("full"));
-        Ok(page(ask, &all, |row| self.show_row(row, full)))
+        page(ask, &all, |row| self.show_row(row, full))
     }
 
     pub(super) fn recipient(&self, ask: &Ask) -> Answer {

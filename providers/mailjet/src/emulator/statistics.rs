@@ -50,13 +50,17 @@ impl Account {
     }
 
     /// How long messages are kept is not known (Mailjet sheet 12).
-    fn kept(&self, now: Timestamp) -> impl Iterator<Item = &Mail> {
+    fn keeps(&self, now: Timestamp, mail: &Mail) -> bool {
         let days = i64::from(self.switches.number("retention_days"));
-        self.mails.values().filter(move |mail| days == 0 || now - mail.at < days * DAY)
+        days == 0 || now - mail.at < days * DAY
+    }
+
+    fn kept(&self, now: Timestamp) -> impl Iterator<Item = &Mail> {
+        self.mails.values().filter(move |mail| self.keeps(now, mail))
     }
 
     /// By the time of sending, whatever happened later; `FromTS` itself is left out (Mailjet sheet 6).
-    pub(super) fn message_rows(&self, ask: &Ask) -> Answer {
+    pub(super) fn message_rows(&self, ask: &Ask) -> Response {
         let wanted: Option<Vec<&str>> = ask.filter("messagestatus").map(|list| list.split(',').collect());
         let of_status = |mail: &Mail| {
             let number = STATUSES.iter().find(|(_, word)| *word == mail.status).map(|(number, _)| *number);
@@ -74,11 +78,12 @@ impl Account {
             .filter(|mail| ask.filter("customid").is_none_or(|id| mail.custom_id == id))
             .filter(|mail| ask.number("campaignid").is_none_or(|id| mail.campaign == id))
             .collect();
-        Ok(page(ask, &all, |mail| self.show_mail(ask, mail)))
+        page(ask, &all, |mail| self.show_mail(ask, mail))
     }
 
     fn one_mail(&self, ask: &Ask) -> Result<&Mail, Response> {
-        self.kept(ask.now).find(|mail| Some(mail.id) == ask.id(3)).ok_or_else(answer::not_found)
+        let mail = ask.id(3).and_then(|id| self.mails.get(&id)).filter(|mail| self.keeps(ask.now, mail));
+        mail.ok_or_else(answer::not_found)
     }
 
     pub(super) fn message(&self, ask: &Ask) -> Answer {
@@ -103,7 +108,7 @@ impl Account {
     }
 
     /// Without a filter, today only (Mailjet sheet 6).
-    pub(super) fn bounce_rows(&self, ask: &Ask) -> Answer {
+    pub(super) fn bounce_rows(&self, ask: &Ask) -> Response {
         let filtered = ask.filter("fromts").is_some() || ask.filter("tots").is_some();
         let from = ask.filter("fromts").and_then(read);
         let from = from.unwrap_or(if filtered { 0 } else { ask.now.div_euclid(DAY) * DAY });
@@ -111,14 +116,14 @@ impl Account {
         let failed = |mail: &Mail| ["hardbounced", "softbounced", "blocked"].contains(&mail.status);
         let all: Vec<&Mail> =
             self.kept(ask.now).filter(|mail| failed(mail) && mail.at >= from && mail.at < to).collect();
-        Ok(page(ask, &all, |mail| {
+        page(ask, &all, |mail| {
             let (state, permanent) = state(mail);
             let at = mail.history.last().map_or(mail.at, |(_, at, _)| at * SECOND);
             json!({
                 "BouncedAt": stamp(at), "CampaignID": mail.campaign, "ContactID": mail.contact, "ID": mail.id,
                 "IsBlocked": mail.status == "blocked", "IsStatePermanent": permanent, "StateID": state,
             })
-        }))
+        })
     }
 
     /// Whether this lives on new accounts is not known (Mailjet sheet 6).
@@ -147,7 +152,7 @@ impl Account {
                 "DeliveredCount": contact.map_or(0, |contact| contact.delivered),
                 "HardBouncedCount": mails("hardbounced"),
                 "LastActivityAt": stamp_or_empty(contact.map(|contact| contact.active)), "ListRecipientID": row.id,
-                "OpenedCount": 0, "SoftBouncedCount": mails("softbounced"), "SpamComplaintCount": mails("spam"),
+                "OpenedCount": 0, "PreQueuedCount": 0, "ProcessedCount": 0, "QueuedCount": 0, "SoftBouncedCount": mails("softbounced"), "SpamComplaintCount": mails("spam"),
                 "UnsubscribedCount": u8::from(row.unsubscribed),
             })
         }))

@@ -1,0 +1,27 @@
+//! `GET /healthz` and `GET /readyz`: whether the process runs, and whether it can do its work.
+
+use crate::web::state::State;
+use axum::extract::State as Shared;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+
+/// The process runs.
+pub(super) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// The database answers, the schema is current, the workers live, and nobody is stopping us.
+pub(super) async fn readyz(Shared(state): Shared<State>) -> impl IntoResponse {
+    let schema = state.core.store.db.pending().await;
+    let parts = [
+        ("database", schema.is_ok()),
+        ("schema", schema.is_ok_and(|pending| pending.is_empty())),
+        ("workers", state.life.works(state.core.now())),
+        ("accepting", !state.life.is_stopping()),
+    ];
+    let ready = parts.iter().all(|(_, good)| *good);
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body: serde_json::Map<_, _> = parts.into_iter().map(|(name, good)| (name.to_owned(), good.into())).collect();
+    (status, [(CONTENT_TYPE, "application/json")], serde_json::Value::Object(body).to_string())
+}

@@ -1,0 +1,118 @@
+//! Every rule of the provider contract over real HTTP: the real way out on one side, the sandbox on the other.
+//!
+//! The behaviours that the providers' contract sheets leave open are varied in the adapters' own tests; here it is the
+//! way between the two that is examined.
+
+use async_trait::async_trait;
+use consentd::clock::{Clock, Timestamp};
+use consentd::gateway::{HttpGateways, Limits};
+use consentd::random::SeededRandom;
+use consentd::sandbox::{Accounts, Clockwork, Sandbox};
+use consentd_provider::conformance::{Now, Setup, Subject, run};
+use consentd_provider::emulator::EmulatedProvider;
+use consentd_provider::{Gateway, ProviderError, Request, Response};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// The suite's time. Nobody waits: the suite moves its time itself.
+struct SuiteClock(Now);
+
+#[async_trait]
+impl Clock for SuiteClock {
+    fn now(&self) -> Timestamp {
+        (self.0)()
+    }
+
+    async fn sleep(&self, _: Duration) {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The time of a sandbox that holds a hanging call until its caller gives up.
+struct PatientClock(Now);
+
+#[async_trait]
+impl Clock for PatientClock {
+    fn now(&self) -> Timestamp {
+        (self.0)()
+    }
+
+    async fn sleep(&self, _: Duration) {
+        std::future::pending().await
+    }
+}
+
+struct OverHttp(Subject);
+
+/// A way with the sandbox at its end.
+struct Way {
+    gateway: Arc<dyn Gateway>,
+    _sandbox: Sandbox,
+}
+
+#[async_trait]
+impl Gateway for Way {
+    async fn send(&self, request: Request) -> Result<Response, ProviderError> {
+        self.gateway.send(request).await
+    }
+
+    async fn send_before(&self, request: Request, deadline: Timestamp) -> Result<Response, ProviderError> {
+        self.gateway.send_before(request, deadline).await
+    }
+}
+
+/// Long for an answer on this machine, short for a call that hangs.
+const LIMITS: Limits =
+    Limits { timeout: Duration::from_millis(400), answer: 32 * 1024 * 1024, patience: Duration::from_secs(5) };
+
+#[async_trait]
+impl Setup for OverHttp {
+    fn subject(&self) -> Subject {
+        self.0
+    }
+
+    async fn connect(&self, provider: Arc<Mutex<EmulatedProvider>>, now: Now) -> Result<Box<dyn Gateway>, String> {
+        let time = Arc::new(Clockwork::new(Arc::new(PatientClock(now.clone()))));
+        let accounts = Arc::new(Accounts::shared(time, provider));
+        let sandbox = Sandbox::listen(0, accounts).await.map_err(|error| error.to_string())?;
+        let gateways = HttpGateways::new(LIMITS, Arc::new(SuiteClock(now)), Arc::new(SeededRandom::new(1)))
+            .map_err(|error| error.to_string())?;
+        // The suite paces the adapter by its declared quotas itself.
+        let base_url = sandbox.base_url(self.0.descriptor.default_base_url);
+        let gateway = gateways.open(Uuid::nil(), &base_url, &[], None)?;
+        Ok(Box::new(Way { gateway, _sandbox: sandbox }))
+    }
+}
+
+#[tokio::test]
+async fn brevo_keeps_every_rule_over_http() {
+    let subject = Subject {
+        list_memory: false,
+        unique_field: Some("SMS"),
+        lying_jobs: Some(("import_result", "lies")),
+        full_account: Some(("full", "yes")),
+        ..Subject::new(
+            &consentd_provider_brevo::DESCRIPTOR,
+            consentd_provider_brevo::emulator::open,
+            &[("api_key", "xkeysib-a-key-of-the-suite")],
+        )
+    };
+    let report = run(&OverHttp(subject)).await;
+    assert!(report.is_clean(), "{report}");
+}
+
+#[tokio::test]
+async fn mailjet_keeps_every_rule_over_http() {
+    let subject = Subject {
+        lying_jobs: Some(("jobs", "silent")),
+        full_account: Some(("full", "all")),
+        ..Subject::new(
+            &consentd_provider_mailjet::DESCRIPTOR,
+            consentd_provider_mailjet::emulator::open,
+            &[("api_key", "a-public-key"), ("secret_key", "a-secret-key")],
+        )
+    };
+    let report = run(&OverHttp(subject)).await;
+    assert!(report.is_clean(), "{report}");
+}
