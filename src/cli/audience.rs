@@ -243,7 +243,8 @@ impl Listing {
             let mut table = output::table(&["ADDRESS", "NAME", "TOWN", "STATUS", "SINCE", "REASON"]);
             for member in &members {
                 let record = member.record.as_ref();
-                let since = if member.since == 0 { String::new() } else { output::time(member.since, &tenant.time_zone) };
+                let since =
+                    if member.since == 0 { String::new() } else { output::time(member.since, &tenant.time_zone) };
                 let name = record.map_or_else(String::new, |r| format!("{} {}", r.first_name, r.last_name));
                 table.add_row([
                     member.address.clone(),

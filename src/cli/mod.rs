@@ -6,6 +6,7 @@ mod completions;
 mod connection;
 mod consent;
 mod context;
+mod demo;
 mod doctor;
 mod error;
 mod import;
@@ -88,6 +89,7 @@ enum Command {
     Init(init::Init),
     Serve(serve::Serve),
     Migrate(migrate::Migrate),
+    Sandbox(sandbox::Sandbox),
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
     #[command(subcommand)]
@@ -111,7 +113,7 @@ enum Command {
     Key(key::KeyCommand),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
-    Sandbox(sandbox::Sandbox),
+    Demo(demo::Demo),
 }
 
 /// Parses, runs, and turns what came of it into an exit code.
@@ -127,6 +129,7 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Init(command) => command.run(&context),
         Command::Serve(command) => command.run(&context).await,
         Command::Migrate(command) => command.run(&context).await,
+        Command::Sandbox(command) => command.run(&context).await,
         Command::Tenant(command) => command.run(&context).await,
         Command::Purpose(command) => command.run(&context).await,
         Command::Connection(command) => Box::pin(command.run(&context)).await,
@@ -140,7 +143,7 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Verify(command) => command.run(&context).await,
         Command::Key(command) => command.run(&context).await,
         Command::Completions(command) => Ok(command.run()),
-        Command::Sandbox(command) => command.run(&context).await,
+        Command::Demo(command) => command.run(&context).await,
     };
     match result {
         Ok(exit) => exit.into(),
