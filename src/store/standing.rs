@@ -1,6 +1,6 @@
 //! The kept fold of the history.
 
-use crate::domain::consent::{Actor, State};
+use crate::domain::consent::State;
 use crate::domain::fold::{Basis, Flags, Negative, Standing};
 use crate::domain::ids::{AddressId, MailboxId, PurposeId, StatementId, TenantId};
 use crate::store::db::{Sql, sql};
@@ -36,7 +36,7 @@ pub(crate) struct Row {
     basis_at: Option<i64>,
     valid_until: Option<i64>,
     negative_seq: Option<i64>,
-    negative_actor: Option<String>,
+    annullable: bool,
     asked_at: Option<i64>,
     asked_since: Option<i64>,
     asks: i64,
@@ -53,12 +53,7 @@ impl TryFrom<Row> for Kept {
             }
             _ => None,
         };
-        let negative = match (row.negative_seq, row.negative_actor) {
-            (Some(seq), Some(word)) => {
-                Some(Negative { seq, actor: Actor::parse_word(&word).ok_or_else(|| corrupt("negative_actor"))? })
-            }
-            _ => None,
-        };
+        let negative = row.negative_seq.map(|seq| Negative { seq, annullable: row.annullable });
         Ok(Self {
             address: AddressId(row.address_id),
             mailbox: MailboxId(row.mailbox_id),
@@ -132,7 +127,7 @@ impl Tx {
                 .bind(s.basis.map(|basis| basis.at))?
                 .bind(s.basis.and_then(|basis| basis.valid_until))?
                 .bind(s.negative.map(|negative| negative.seq))?
-                .bind(s.negative.map(|negative| negative.actor.as_word()))?
+                .bind(s.negative.is_some_and(|negative| negative.annullable))?
                 .bind(s.asked_at)?
                 .bind(s.asked_since)?
                 .bind(s.asks)?

@@ -6,5 +6,6 @@ mod world;
 
 mod consent;
 mod layers;
+mod matrix;
 mod schema;
 mod sql;
