@@ -5,6 +5,7 @@ mod tree;
 mod world;
 
 mod consent;
+mod fold;
 mod layers;
 mod matrix;
 mod schema;
