@@ -9,8 +9,9 @@
 //! | 1 | [`domain`] | nothing: pure rules |
 //! | 2 | [`store`], [`gateway`], [`source`] | the database, the network, files; they do not know each other |
 //! | 3 | [`service`] | one use case a file, on top of ring 2 |
-//! | 4 | [`worker`], [`web`], [`cli`], [`sandbox`], [`config`] | the outside world's ways in |
+//! | 4 | [`worker`], [`web`], [`sandbox`], [`config`] | the outside world's ways in |
 //! | 5 | [`registry`], [`app`], [`telemetry`] | wiring |
+//! | 6 | [`cli`] | the program: what people start |
 
 pub mod clock;
 pub mod random;
@@ -23,7 +24,6 @@ pub mod store;
 
 pub mod service;
 
-pub mod cli;
 pub mod config;
 pub mod sandbox;
 pub mod web;
@@ -32,3 +32,5 @@ pub mod worker;
 pub mod app;
 pub mod registry;
 pub mod telemetry;
+
+pub mod cli;

@@ -1,5 +1,13 @@
 //! One integration binary: every test builds its own world on a real engine and leaves nothing behind.
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "what helps a test fails with it; the linter excuses the test functions only"
+)]
 
 mod tin;
 mod tree;
@@ -12,5 +20,7 @@ mod layers;
 mod matrix;
 mod raise;
 mod schema;
+mod simulation;
 mod sql;
+mod sync;
 mod webhook_rules;

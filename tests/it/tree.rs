@@ -58,7 +58,7 @@ pub fn source(text: &str) -> Source {
     while i < chars.len() {
         let before = if i == 0 { ' ' } else { at(i - 1) };
         let in_word = before.is_alphanumeric() || before == '_';
-        let raw = (at(i) == 'r' && !in_word).then(|| (i + 1..).take_while(|j| at(*j) == '#').count());
+        let raw = (at(i) == 'r' && !in_word).then(|| (i + 1..chars.len()).take_while(|j| at(*j) == '#').count());
         if at(i) == '/' && at(i + 1) == '/' {
             while i < chars.len() && at(i) != '\n' {
                 i += 1;

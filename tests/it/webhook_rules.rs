@@ -20,7 +20,7 @@ on_both_engines!(
     a_complaint_is_never_superseded,
     bounces_flag_and_soft_bounces_only_count,
     a_no_of_one_spelling_is_a_no_of_all,
-    lists_of_others_are_not_our_business,
+    a_list_that_nobody_manages_is_taken_for_the_connections_own,
     a_strangers_no_is_remembered,
     what_cannot_be_read_is_kept_and_replayed_without_a_second_effect,
     looking_at_a_link_decides_nothing,
@@ -223,11 +223,11 @@ async fn a_no_of_one_spelling_is_a_no_of_all(engine: Engine) {
     scene.end().await;
 }
 
-async fn lists_of_others_are_not_our_business(engine: Engine) {
+async fn a_list_that_nobody_manages_is_taken_for_the_connections_own(engine: Engine) {
     let scene = scene(engine).await;
     scene.accept(&scene.purpose).await;
     scene.deliver(json!([{ "kind": "unsubscribed", "email": "ada@example.org", "list": "77", "n": 1 }])).await;
-    assert_eq!(scene.state(scene.purpose.id).await, State::Accepted);
+    assert_eq!(scene.state(scene.purpose.id).await, State::Withdrawn);
     scene.end().await;
 }
 

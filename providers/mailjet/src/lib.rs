@@ -1,5 +1,7 @@
 //! Mailjet as a provider of consentd. Its limits and quirks are listed in `README.md`.
 
+#[cfg(feature = "emulator")]
+pub mod emulator;
 mod list;
 mod mail;
 mod push;

@@ -54,23 +54,19 @@ impl Session<'_> {
 
     /// A refused call is no proof of wrong credentials (Mailjet sheet 1.2): only the check of the account is.
     async fn doubt_credentials(&self) -> Result<(), ServiceError> {
-        match self.account.provider.check(&*self.account.gateway).await {
-            Err(ProviderError::Credentials { status }) => {
-                let reason = format!(
-                    "the provider refuses the credentials (status {status}); enter new ones with `consentd connection credentials`"
-                );
-                let mut tx = self.core.store.begin().await?;
-                tx.set_connection_state(&self.connection, ConnectionState::Suspended, &reason).await?;
-                tx.set_backoff(&self.connection, self.now() + LONGEST, self.connection.failures + 1).await?;
-                tx.raise(self.tenant.id, self.connection.id, "suspended", self.connection.id.0, &reason, self.now())
-                    .await?;
-                Ok(tx.commit().await?)
-            }
-            _ => {
-                let failures = self.connection.failures + 1;
-                self.back_off(self.jittered(failures), failures).await
-            }
-        }
+        let Err(ProviderError::Credentials { status }) = self.account.provider.check(&*self.account.gateway).await
+        else {
+            let failures = self.connection.failures + 1;
+            return self.back_off(self.jittered(failures), failures).await;
+        };
+        let reason = format!(
+            "the provider refuses the credentials (status {status}); enter new ones with `consentd connection credentials`"
+        );
+        let mut tx = self.core.store.begin().await?;
+        tx.set_connection_state(&self.connection, ConnectionState::Suspended, &reason).await?;
+        tx.set_backoff(&self.connection, self.now() + LONGEST, self.connection.failures + 1).await?;
+        tx.raise(self.tenant.id, self.connection.id, "suspended", self.connection.id.0, &reason, self.now()).await?;
+        Ok(tx.commit().await?)
     }
 
     /// The credentials work again.

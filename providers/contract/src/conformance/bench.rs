@@ -123,6 +123,15 @@ impl Bench {
         self.clock.fetch_add(i64::try_from(time.as_micros()).unwrap_or(i64::MAX), Ordering::SeqCst);
     }
 
+    /// Lets calls that hang land, and then the jobs that they started end.
+    pub(super) fn pass(&self, time: Duration) {
+        for _ in 0..2 {
+            self.advance(time / 2);
+            let now = self.now();
+            self.world().due(now);
+        }
+    }
+
     pub(super) fn truth(&self, at: &AudienceRef, email: &EmailAddress) -> Look {
         let now = self.now();
         self.world().truth(now, &at.list, email.as_str())
@@ -243,7 +252,7 @@ impl Bench {
     /// Registers our webhook and lets all that is already due go by.
     pub(super) async fn hooked(&self) -> Result<(), Broken> {
         self.hooks(HOOK_URL, HOOK_SECRET, HookMode::Repair).await?;
-        self.deliveries(Duration::from_secs(3600), Some(200));
+        self.deliveries(Duration::from_hours(1), Some(200));
         Ok(())
     }
 
@@ -262,7 +271,7 @@ impl Bench {
                 self.world().delivered(now, delivery.id, status);
                 arrived.push(delivery);
             }
-            self.advance(Duration::from_secs(60));
+            self.advance(Duration::from_mins(1));
         }
         arrived
     }

@@ -15,23 +15,47 @@
 //! ```
 
 mod bench;
+mod delivery;
 mod report;
 mod subject;
 mod wire;
 
+mod consent;
+mod events;
+mod intake;
+mod mailing;
+mod pushing;
 mod reading;
+mod registering;
+mod secrecy;
 mod shape;
+mod stopping;
 mod trouble;
 mod walking;
+mod withdrawing;
 
 pub use report::{Finding, Report, RuleName, rules, run};
-pub use subject::{InMemory, Setup, Subject, Switch, Variation};
+pub use subject::{InMemory, Now, Setup, Subject, Switch, Variation};
 
 use bench::Lab;
 use report::{Broken, Rule, Verdict};
 
 /// Every rule, in the order of `SPEC.md`.
-const THEMES: &[&[Rule]] = &[shape::RULES, reading::RULES, walking::RULES, trouble::RULES];
+const THEMES: &[&[Rule]] = &[
+    shape::RULES,
+    reading::RULES,
+    walking::RULES,
+    trouble::RULES,
+    pushing::RULES,
+    stopping::RULES,
+    consent::RULES,
+    withdrawing::RULES,
+    mailing::RULES,
+    intake::RULES,
+    events::RULES,
+    registering::RULES,
+    secrecy::RULES,
+];
 
 /// Ends a rule with a sentence unless a condition holds.
 macro_rules! ensure {

@@ -55,7 +55,11 @@ async fn fields(lab: &Lab<'_>) -> Verdict {
     let wanted: Vec<RemoteField> = (0..60)
         .map(|number| RemoteField {
             name: format!("SUITE_{number}"),
-            kind: [FieldKind::Text, FieldKind::Bool, FieldKind::Number][number % 3],
+            kind: match number % 3 {
+                0 => FieldKind::Text,
+                1 => FieldKind::Bool,
+                _ => FieldKind::Number,
+            },
         })
         .collect();
     if !bench.can(Capability::CreateField) {

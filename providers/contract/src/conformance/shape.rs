@@ -8,7 +8,11 @@ use crate::{Capability, Cursor, FieldKind, HookMode, Method, OutgoingMail, Remot
 use std::collections::BTreeSet;
 
 pub(super) const RULES: &[Rule] = &[
-    Rule { number: 1, title: "the descriptor is complete", examine: |lab| Box::pin(descriptor_is_complete(lab)) },
+    Rule {
+        number: 1,
+        title: "the descriptor is complete",
+        examine: |lab| Box::pin(async { descriptor_is_complete(lab) }),
+    },
     Rule { number: 2, title: "opening is strict and silent", examine: |lab| Box::pin(opening_is_strict(lab)) },
     Rule { number: 3, title: "every request draws on a declared quota", examine: |lab| Box::pin(quotas_cover(lab)) },
     Rule { number: 4, title: "only reading may be repeated", examine: |lab| Box::pin(only_reading_repeats(lab)) },
@@ -17,7 +21,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule { number: 7, title: "the adapter never repeats a request", examine: |lab| Box::pin(never_repeats(lab)) },
 ];
 
-async fn descriptor_is_complete(lab: &Lab<'_>) -> Verdict {
+fn descriptor_is_complete(lab: &Lab<'_>) -> Verdict {
     let descriptor = lab.subject().descriptor;
     let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     ensure!(plain(descriptor.id), "the id {:?} is not made of lower-case letters and digits", descriptor.id);
@@ -110,7 +114,7 @@ async fn paths(lab: &Lab<'_>) -> Verdict {
         let template = !route.contains(['@', '?']) && !route.contains("example");
         ensure!(template && !route.is_empty(), "the route {route:?} is not a template without a person");
         let told = |secret: &&str| path.contains(*secret) || contains(&body, secret) || shown.contains(*secret);
-        ensure!(!secrets.iter().any(|secret| told(secret)), "{route} carries a credential outside its headers");
+        ensure!(!secrets.iter().any(told), "{route} carries a credential outside its headers");
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::bench::{Bench, HOOK_SECRET, HOOK_URL, person};
 use super::{Broken, Lab, Rule, Verdict, ensure};
 use crate::emulator::Fault;
-use crate::{AudienceRef, Cursor, Effect, HookMode, HookSpec, ProviderError};
+use crate::{AudienceRef, Capability, Cursor, Effect, FieldKind, HookMode, HookSpec, ProviderError, RemoteField};
 use secrecy::SecretString;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule { number: 15, title: "a failed reading is the right error", examine: |lab| Box::pin(right_error(lab)) },
     Rule { number: 16, title: "the provider's wish to wait is passed on", examine: |lab| Box::pin(wish_to_wait(lab)) },
     Rule { number: 17, title: "a list that is gone is an answer", examine: |lab| Box::pin(gone_list(lab)) },
+    Rule { number: 18, title: "creating survives a lost answer", examine: |lab| Box::pin(creating(lab)) },
 ];
 
 const READINGS: &[&str] = &["check", "lists", "schema", "look", "list", "hooks"];
@@ -78,7 +79,7 @@ async fn wish_to_wait(lab: &Lab<'_>) -> Verdict {
         let Err(ProviderError::Throttled { retry_after }) = answer else {
             return Err(Broken::new(format!("a 429 with the reset {nonsense:?} became {answer:?}")));
         };
-        let bearable = retry_after.is_none_or(|wait| wait <= Duration::from_secs(86_400));
+        let bearable = retry_after.is_none_or(|wait| wait <= Duration::from_hours(24));
         ensure!(bearable, "the reset {nonsense:?} became a wait of {retry_after:?}");
     }
     Ok(())
@@ -103,6 +104,37 @@ async fn gone_list(lab: &Lab<'_>) -> Verdict {
         for seen in bench.wire.take() {
             let inside = !seen.path.split(['/', '?']).any(|part| part == "..");
             ensure!(inside, "the list {id:?} climbs out of the path of {}", seen.route);
+        }
+    }
+    Ok(())
+}
+
+async fn creating(lab: &Lab<'_>) -> Verdict {
+    let field = RemoteField { name: "SUITE_CITY".into(), kind: FieldKind::Text };
+    for fault in [Fault::ApplyThenHang, Fault::ApplyThenStatus(502), Fault::TruncatedJson, Fault::Hang] {
+        let bench = lab.bench().await?;
+        let provider = bench.provider()?;
+        if bench.can(Capability::CreateList) {
+            let before = provider.lists(&bench.wire).await?.len();
+            bench.disturb_writes(&fault);
+            let answer = provider.create_list(&bench.wire, "A third purpose").await;
+            ensure!(answer.is_err(), "a list was reported as created under {fault:?}");
+            bench.heal();
+            let created = provider.create_list(&bench.wire, "A third purpose").await?;
+            let after = provider.lists(&bench.wire).await?;
+            let once = after.len() == before + 1 && after.contains(&created);
+            ensure!(once, "created again after {fault:?}, one list became {}", after.len().saturating_sub(before));
+        }
+        if bench.can(Capability::CreateField) {
+            let before = provider.schema(&bench.wire).await?.len();
+            bench.disturb_writes(&fault);
+            let answer = provider.create_field(&bench.wire, &field).await;
+            let created = provider.schema(&bench.wire).await?.len() > before;
+            ensure!(answer.is_err() || created, "a field was reported as created under {fault:?}");
+            bench.heal();
+            provider.create_field(&bench.wire, &field).await?;
+            let after = provider.schema(&bench.wire).await?.len();
+            ensure!(after == before + 1, "created again after {fault:?}, one field made {before} fields {after}");
         }
     }
     Ok(())

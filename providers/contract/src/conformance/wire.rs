@@ -1,6 +1,6 @@
 //! A gateway that notes every request, paces them by the declared quotas, and can answer in the provider's place.
 
-use crate::{Gateway, Method, ProviderError, Quota, Repeat, Request, Response, Sent};
+use crate::{Gateway, Method, ProviderError, Quota, Repeat, Request, Response, Sent, Timestamp};
 use async_trait::async_trait;
 use secrecy::ExposeSecret;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -26,10 +26,25 @@ impl Seen {
     }
 }
 
+/// What becomes of the requests after the first few.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trip {
+    /// The connection is refused.
+    Refuse,
+    /// The request arrives, and no answer comes.
+    Silence,
+    /// A 429; nothing arrives.
+    Throttle,
+    /// A 503; nothing arrives.
+    Fail,
+    /// The request arrives, and its answer is cut in the middle.
+    Cut,
+}
+
 #[derive(Default)]
 struct State {
     seen: Vec<Seen>,
-    refuse_after: Option<usize>,
+    trip: Option<(usize, Trip)>,
     answer: Option<Response>,
 }
 
@@ -50,9 +65,9 @@ impl Wire {
         std::mem::take(&mut self.state().seen)
     }
 
-    /// Lets that many more requests through and refuses the connection to all after them.
-    pub(super) fn refuse_after(&self, requests: usize) {
-        self.state().refuse_after = Some(requests);
+    /// Lets that many more requests through; all after them meet the trip.
+    pub(super) fn trip_after(&self, requests: usize, trip: Trip) {
+        self.state().trip = Some((requests, trip));
     }
 
     /// Answers every request like this from now on; none reaches the provider.
@@ -63,7 +78,7 @@ impl Wire {
     /// Lets everything through again.
     pub(super) fn clear(&self) {
         let mut state = self.state();
-        state.refuse_after = None;
+        state.trip = None;
         state.answer = None;
     }
 
@@ -84,7 +99,7 @@ impl Wire {
 impl Gateway for Wire {
     async fn send(&self, request: Request) -> Result<Response, ProviderError> {
         self.pace(request.family);
-        {
+        let trip = {
             let mut state = self.state();
             state.seen.push(Seen {
                 method: request.method,
@@ -100,17 +115,37 @@ impl Gateway for Wire {
                 repeat: request.repeat,
                 shown: format!("{request:?}"),
             });
-            match &mut state.refuse_after {
-                Some(0) => {
-                    return Err(ProviderError::Unreachable { sent: Sent::No, source: "connection refused".into() });
-                }
-                Some(left) => *left -= 1,
-                None => {}
-            }
             if let Some(answer) = &state.answer {
                 return Ok(answer.clone());
             }
+            match &mut state.trip {
+                Some((0, trip)) => Some(*trip),
+                Some((left, _)) => {
+                    *left -= 1;
+                    None
+                }
+                None => None,
+            }
+        };
+        let unreachable = |sent, words: &str| Err(ProviderError::Unreachable { sent, source: words.into() });
+        match trip {
+            None => self.inner.send(request).await,
+            Some(Trip::Refuse) => unreachable(Sent::No, "connection refused"),
+            Some(Trip::Throttle) => Ok(Response { status: 429, headers: Vec::new(), body: Vec::new() }),
+            Some(Trip::Fail) => Ok(Response { status: 503, headers: Vec::new(), body: Vec::new() }),
+            Some(Trip::Silence) => {
+                self.inner.send(request).await?;
+                unreachable(Sent::Maybe, "timed out")
+            }
+            Some(Trip::Cut) => {
+                let mut answer = self.inner.send(request).await?;
+                answer.body.truncate(answer.body.len() / 2);
+                Ok(answer)
+            }
         }
-        self.inner.send(request).await
+    }
+
+    async fn send_before(&self, request: Request, _: Timestamp) -> Result<Response, ProviderError> {
+        self.send(request).await
     }
 }
