@@ -16,6 +16,8 @@ mod world;
 mod chain;
 mod consent;
 mod fold;
+mod gates;
+mod late_words;
 mod layers;
 mod matrix;
 mod raise;
