@@ -148,7 +148,7 @@ CREATE TABLE standing (
     basis_at       BIGINT,
     valid_until    BIGINT,
     negative_seq   BIGINT,
-    negative_actor TEXT COLLATE "C",
+    annullable     BOOLEAN NOT NULL,
     asked_at       BIGINT,
     asked_since    BIGINT,
     asks           BIGINT NOT NULL,

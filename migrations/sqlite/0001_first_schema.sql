@@ -150,7 +150,7 @@ CREATE TABLE standing (
     basis_at       INTEGER,
     valid_until    INTEGER,
     negative_seq   INTEGER,
-    negative_actor TEXT,
+    annullable     INTEGER NOT NULL,
     asked_at       INTEGER,
     asked_since    INTEGER,
     asks           INTEGER NOT NULL,

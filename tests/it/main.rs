@@ -9,20 +9,27 @@
     reason = "what helps a test fails with it; the linter excuses the test functions only"
 )]
 
+mod tin;
 mod tree;
 mod world;
 
 mod audience;
+mod chain;
 mod cli;
 mod config;
 mod conformance;
 mod consent;
 mod daemon;
+mod fold;
+mod gates;
 mod gateway;
 mod hooks;
 mod import;
+mod late_words;
 mod layers;
+mod matrix;
 mod pages;
+mod raise;
 mod sandbox;
 mod schema;
 mod served;
@@ -30,3 +37,4 @@ mod simulation;
 mod sql;
 mod sync;
 mod toy;
+mod webhook_rules;
