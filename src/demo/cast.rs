@@ -36,8 +36,25 @@ pub(super) static ROLES: [Role; 2] = [
             "Malte", "Nele", "Ole", "Paula", "Ruben", "Silke", "Till", "Wiebke",
         ],
         last_names: &[
-            "Ahrendt", "Brückner", "Dammann", "Eichholz", "Fährmann", "Grünewald", "Holtkamp", "Isermann", "Jungblut",
-            "Kressin", "Lühring", "Möhle", "Nissen", "Oltmann", "Püschel", "Rademacher", "Stöver", "Tewes", "Uhlig",
+            "Ahrendt",
+            "Brückner",
+            "Dammann",
+            "Eichholz",
+            "Fährmann",
+            "Grünewald",
+            "Holtkamp",
+            "Isermann",
+            "Jungblut",
+            "Kressin",
+            "Lühring",
+            "Möhle",
+            "Nissen",
+            "Oltmann",
+            "Püschel",
+            "Rademacher",
+            "Stöver",
+            "Tewes",
+            "Uhlig",
             "Wösthoff",
         ],
         places: &[
@@ -58,13 +75,30 @@ pub(super) static ROLES: [Role; 2] = [
         time_zone: "Europe/Paris",
         headings: "N° client;Prénom;Nom;Ville;Code postal;Pays;Langue;Courriel;Corbeille",
         first_names: &[
-            "Adèle", "Basile", "Céline", "Damien", "Élodie", "Firmin", "Gaëlle", "Hugo", "Inès", "Joël", "Léa",
-            "Maël", "Noémie", "Octave", "Prune", "Rémi", "Sabine", "Théo", "Ursule", "Yvon",
+            "Adèle", "Basile", "Céline", "Damien", "Élodie", "Firmin", "Gaëlle", "Hugo", "Inès", "Joël", "Léa", "Maël",
+            "Noémie", "Octave", "Prune", "Rémi", "Sabine", "Théo", "Ursule", "Yvon",
         ],
         last_names: &[
-            "Aubrac", "Bellefeuille", "Chênevert", "Delabruyère", "Esteban", "Fontclaire", "Granville", "Hautbois",
-            "Isnard", "Jolivet", "Lachaume", "Montépin", "Noiret", "Orsel", "Pêchevin", "Roubaud", "Sauvageot",
-            "Tournesol", "Valcourt", "Yvernel",
+            "Aubrac",
+            "Bellefeuille",
+            "Chênevert",
+            "Delabruyère",
+            "Esteban",
+            "Fontclaire",
+            "Granville",
+            "Hautbois",
+            "Isnard",
+            "Jolivet",
+            "Lachaume",
+            "Montépin",
+            "Noiret",
+            "Orsel",
+            "Pêchevin",
+            "Roubaud",
+            "Sauvageot",
+            "Tournesol",
+            "Valcourt",
+            "Yvernel",
         ],
         places: &[
             ("00990", "Valclair"),
@@ -137,9 +171,14 @@ impl Role {
         }
     }
 
+    /// Where the tenant's chance begins.
+    pub(super) fn seed(&self) -> u64 {
+        u64::try_from(self.slug.len()).unwrap_or(0)
+    }
+
     /// Writes the tenant's files.
     pub(super) fn files(&self, rows: usize) -> Files {
-        let random = SeededRandom::new(u64::try_from(self.slug.len()).unwrap_or(0));
+        let random = SeededRandom::new(self.seed());
         let mut files = Files {
             customers: format!("{}\n", self.headings),
             refusals: "E-Mail;Grund\n".into(),

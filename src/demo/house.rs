@@ -65,7 +65,17 @@ impl<'a> House<'a> {
         let (tenant, key) = core.tenant(role.slug).await?;
         let purpose = core.purpose(&tenant, None).await?;
         let files = role.files(contacts);
-        Ok(Self { role, provider, core, tenant, key, purpose, files, answers: Answers::default(), gone: Gone::default() })
+        Ok(Self {
+            role,
+            provider,
+            core,
+            tenant,
+            key,
+            purpose,
+            files,
+            answers: Answers::default(),
+            gone: Gone::default(),
+        })
     }
 
     /// The tenant's only connection, as it is now.

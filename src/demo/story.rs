@@ -15,8 +15,8 @@ use crate::service::connection::NewConnection;
 use crate::service::import::{ImportMode, ImportOptions, ImportReport};
 use crate::store::{Address, RunState};
 use anyhow::{Context, ensure};
-use consentd_provider::emulator::{Fault, FaultRule, Happening};
 use consentd_provider::HookMode;
+use consentd_provider::emulator::{Fault, FaultRule, Happening};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -124,7 +124,7 @@ async fn ask(teller: &mut Teller, houses: &mut [House<'_>], sums: &mut Sums) -> 
             teller.progress("asked", links.len(), people.len());
         }
         let asked = links.len();
-        house.answers = answer(links, |done| teller.progress("answered", done, asked)).await?;
+        house.answers = answer(links, house.role.seed(), |done| teller.progress("answered", done, asked)).await?;
         teller.say(format_args!("{}:", house.role.legal_name));
         teller.count(asked, "people were asked; of them");
         teller.count(house.answers.accepted.len(), "said yes");
@@ -246,7 +246,11 @@ fn happen(house: &House<'_>, people: &[Address], what: &Happening) -> anyhow::Re
     let mut account = held(&account);
     for person in people {
         let known = account.happen(house.provider.now(), person.email.as_str(), what);
-        ensure!(known, "{} does not know somebody to whom this should happen: {what:?}", house.provider.descriptor.name);
+        ensure!(
+            known,
+            "{} does not know somebody to whom this should happen: {what:?}",
+            house.provider.descriptor.name
+        );
     }
     Ok(())
 }
@@ -276,7 +280,11 @@ async fn outage(teller: &mut Teller, houses: &mut [House<'_>]) -> anyhow::Result
     teller.step("The providers are down while people withdraw by their own link. Nothing is lost.");
     let courier = Courier::new(Duration::from_secs(30))?;
     for house in houses.iter_mut() {
-        held(&house.account()?).fault(FaultRule { matching: String::new(), times: u32::MAX, fault: Fault::Status(503) });
+        held(&house.account()?).fault(FaultRule {
+            matching: String::new(),
+            times: u32::MAX,
+            fault: Fault::Status(503),
+        });
         let gone = folded(house.gone.all());
         let left = house.answers.accepted.iter().filter(|person| !gone.contains(&person.email.folded()));
         let people: Vec<Address> = left.take((house.answers.accepted.len() / 400).max(2)).cloned().collect();
@@ -321,12 +329,18 @@ async fn what_came_back(teller: &mut Teller, houses: &[House<'_>], sums: &mut Su
         let remote = house.core.store.remote_summary(house.tenant.id, connection.id).await?;
         let expected = house.expected().len();
         let drift = remote.mailable.abs_diff(i64::try_from(expected)?);
-        teller.count(remote.mailable, &format!("mailable there by the walk, {} here: drift {drift}", grouped(i64::try_from(expected)?)));
+        teller.count(
+            remote.mailable,
+            &format!("mailable there by the walk, {} here: drift {drift}", grouped(i64::try_from(expected)?)),
+        );
         sums.same("the walk and the store", remote.mailable, expected);
         let times = house.core.store.withdrawal_times(house.tenant.id, connection.id, 0).await?;
         let median = times.get(times.len() / 2).copied().unwrap_or(0);
         let longest = times.last().copied().unwrap_or(0);
-        teller.count(times.len(), &format!("withdrawals read back in effect: median {}, longest {}", span(median), span(longest)));
+        teller.count(
+            times.len(),
+            &format!("withdrawals read back in effect: median {}, longest {}", span(median), span(longest)),
+        );
     }
     Ok(())
 }
@@ -342,7 +356,8 @@ async fn history(teller: &mut Teller, houses: &[House<'_>], sums: &mut Sums) -> 
         let found = house.core.verify(&house.tenant, &house.key).await?;
         let sound = found.is_sound();
         let head: String = found.head.chars().take(16).collect();
-        let words = format!("lines of {}: {}, head {head}…", house.role.legal_name, if sound { "sound" } else { "BROKEN" });
+        let words =
+            format!("lines of {}: {}, head {head}…", house.role.legal_name, if sound { "sound" } else { "BROKEN" });
         teller.count(found.lines, &words);
         sums.holds("the history is sound", sound);
     }
@@ -353,12 +368,23 @@ async fn history(teller: &mut Teller, houses: &[House<'_>], sums: &mut Sums) -> 
     for line in &lines {
         let header = &line.header;
         let at = chrono::DateTime::from_timestamp_micros(header.at).unwrap_or_default().format("%H:%M:%S");
-        teller.say(format_args!("  {at}  {:<24} by the {}", header.kind.word().replace('_', " "), header.actor.as_word()));
+        teller.say(format_args!(
+            "  {at}  {:<24} by the {}",
+            header.kind.word().replace('_', " "),
+            header.actor.as_word()
+        ));
     }
     let standing = house.core.store.standings(house.tenant.id, person.id).await?;
     let state = standing.first().map(|kept| kept.standing.state).context("the person has no standing")?;
-    teller.say(format_args!("  stands as: {} ({})", state.status().name(house.tenant.locale), state.status().name(Language::En)));
-    sums.holds("a history begins with the import", lines.first().is_some_and(|line| line.header.kind.word() == "imported"));
+    teller.say(format_args!(
+        "  stands as: {} ({})",
+        state.status().name(house.tenant.locale),
+        state.status().name(Language::En)
+    ));
+    sums.holds(
+        "a history begins with the import",
+        lines.first().is_some_and(|line| line.header.kind.word() == "imported"),
+    );
     Ok(())
 }
 

@@ -5,4 +5,5 @@ mod world;
 
 mod conformance;
 mod consent;
+mod demo;
 mod sandbox;
