@@ -15,21 +15,33 @@ const LIST_ROWS: usize = 150;
 /// Brevo advises against bodies above 8 MB (Brevo sheet 3.8); this leaves room for the rest of the body.
 const IMPORT_BYTES: usize = 7_900_000;
 
+/// What an import may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Imports {
+    /// Nothing: there is none.
+    Off,
+    /// Make contacts, and leave existing ones alone.
+    Create,
+    /// Make contacts and update existing ones.
+    Update,
+}
+
 impl Run<'_> {
     /// Updates known contacts. The answer says "all updated" or "no", and nothing of a single row; whether rows without
     /// a contact are passed over in silence is not said (Brevo sheet 3.11). So an import follows that creates whoever
     /// is missing and leaves the others alone.
     pub(crate) async fn update_together(&mut self, indices: &[usize]) -> Result<(), ProviderError> {
+        let mut together = Vec::new();
         for part in indices.chunks(BATCH) {
             let rows: Vec<Value> = self
                 .subscriptions(part)
                 .map(|(_, change, fields)| Value::Object(self.row(change.email(), fields)))
                 .collect();
-            self.batch(part, &rows).await?;
+            if self.batch(part, &rows).await? {
+                together.extend_from_slice(part);
+            }
         }
-        let claimed = |index: &usize| self.outcomes.get(*index) == Some(&Outcome::Applied);
-        let claimed: Vec<usize> = indices.iter().copied().filter(claimed).collect();
-        self.import(&claimed, false).await
+        if self.imports == Imports::Off { Ok(()) } else { self.import(&together, false).await }
     }
 
     /// Blocks contacts for all campaigns and takes them off the list.
@@ -47,17 +59,22 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn batch(&mut self, part: &[usize], rows: &[Value]) -> Result<(), ProviderError> {
+    /// Whether the rows were taken together.
+    async fn batch(&mut self, part: &[usize], rows: &[Value]) -> Result<bool, ProviderError> {
         let route = "/contacts/batch";
         let body = json!({ "contacts": rows });
         match self.api.write(self.out, Method::Post, route, route.into(), Some(&body)).await {
             Ok(_) => {
                 self.note_all(part, &Outcome::Applied);
-                Ok(())
+                Ok(true)
             }
-            // One row spoils it for all, and which one is not said; single calls do the same again and tell.
-            Err(ProviderError::Rejected { status: 400 | 404, .. }) => self.singly(part).await,
-            Err(error) => self.stop(part, error),
+            // One row spoils it for all; which one, and whether those before it were done, is not said. Single calls
+            // do the same again and tell.
+            Err(ProviderError::Rejected { status: 400 | 404, .. }) => {
+                self.note_all(part, &Outcome::Unknown);
+                self.singly(part).await.map(|()| false)
+            }
+            Err(error) => Err(self.stopped(part, error)),
         }
     }
 
@@ -73,7 +90,7 @@ impl Run<'_> {
                 Ok(answer) => answer,
                 // Nobody of them could be taken off: nobody was on it, or one address spoils it for all.
                 Err(ProviderError::Rejected { status: 400 | 404, .. }) => Value::Null,
-                Err(error) => return self.stop(part, error),
+                Err(error) => return Err(self.stopped(part, error)),
             };
             let gone = succeeded(&answer);
             let mut rest = Vec::new();
@@ -148,10 +165,13 @@ impl Run<'_> {
                 Ok(())
             }
             Err(error) if limited(&error) => {
-                self.note_all(indices, &Outcome::Refused(Refusal::AccountLimit));
+                // A batch may have found the contacts already; then nobody had to be made.
+                let open = |index: &&usize| self.outcomes.get(**index) == Some(&Outcome::Untouched);
+                let open: Vec<usize> = indices.iter().filter(open).copied().collect();
+                self.note_all(&open, &Outcome::Refused(Refusal::AccountLimit));
                 Ok(())
             }
-            Err(error) => self.stop(indices, error),
+            Err(error) => Err(self.stopped(indices, error)),
         }
     }
 
@@ -161,12 +181,12 @@ impl Run<'_> {
         }
     }
 
-    /// Ends the push with what this failure means for the rows of the call.
-    fn stop(&mut self, indices: &[usize], error: ProviderError) -> Result<(), ProviderError> {
+    /// Notes what a failure that ends the push means for the rows of the call.
+    fn stopped(&mut self, indices: &[usize], error: ProviderError) -> ProviderError {
         if error.effect() == Effect::Unknown {
             self.note_all(indices, &Outcome::Unknown);
         }
-        Err(error)
+        error
     }
 
     fn subscriptions<'s>(&'s self, indices: &'s [usize]) -> impl Iterator<Item = (usize, &'s Change, &'s Fields)> {

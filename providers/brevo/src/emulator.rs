@@ -14,6 +14,9 @@ mod rows;
 mod stats;
 mod switches;
 
+#[cfg(test)]
+mod tests;
+
 use account::Account;
 use answer::{Asked, error, failed};
 use consentd_provider::emulator::{Call, Emulator, Happening, Outgoing};
@@ -79,15 +82,15 @@ impl Emulator for Brevo {
 impl Account {
     fn route(&mut self, asked: &Asked, path: &[&str]) -> Result<Response, Response> {
         match path {
-            ["account"] => self.facts(asked),
-            ["senders"] => self.senders(asked),
+            ["account"] => account::facts(asked),
+            ["senders"] => account::senders(asked),
             ["processes", rest @ ..] => self.route_processes(asked, rest),
             ["webhooks", rest @ ..] => self.route_webhooks(asked, rest),
             ["smtp", rest @ ..] => self.route_smtp(asked, rest),
             ["contacts", "lists", rest @ ..] => self.route_lists(asked, rest),
             ["contacts", "folders", rest @ ..] => self.route_folders(asked, rest),
             ["contacts", "attributes", rest @ ..] => self.route_attributes(asked, rest),
-            ["contacts", "segments"] => self.segments(asked),
+            ["contacts", "segments"] => lists::segments(asked),
             ["contacts", "import"] => self.import(asked),
             ["contacts", "export"] => self.export(asked),
             ["contacts", "batch"] => self.batch(asked),

@@ -13,6 +13,10 @@ mod registration;
 mod webhook;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
+use crate::bulk::Imports;
 use async_trait::async_trait;
 use consentd_provider::{
     AccountFacts, AccountSettings, AudienceRef, Capability, Change, CredentialSpec, Cursor, Delivery, Descriptor,
@@ -31,10 +35,11 @@ const PLAN: OptionSpec = OptionSpec {
 };
 
 /// Nobody says whether an import lifts a block (Brevo sheet 3.8 and 11).
-const IMPORT_KEEPS_BLOCK: OptionSpec = OptionSpec {
-    name: "import_keeps_block",
-    help: "yes, if a trial showed that an import leaves blocked contacts blocked; no lets imports create contacts only",
-    default: "no",
+const IMPORTS: OptionSpec = OptionSpec {
+    name: "imports",
+    help: "what an import may do: create contacts only; update known ones too, if a trial showed that blocked ones stay \
+           blocked; or off, one call for each new contact",
+    default: "create",
 };
 
 /// The Brevo adapter.
@@ -46,7 +51,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
         name: "api_key",
         help: "an API key (xkeysib-…): Settings, SMTP and API, API keys; an SMTP key is refused",
     }],
-    options: &[PLAN, IMPORT_KEEPS_BLOCK],
+    options: &[PLAN, IMPORTS],
     capabilities: &[Capability::Send, Capability::Erase, Capability::CreateList, Capability::CreateField],
     chunk: 1_000,
     look: 50,
@@ -57,7 +62,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
 
 /// Per account, a second and an hour at the same time (Brevo sheet 2).
 fn quotas(settings: &AccountSettings) -> Vec<Quota> {
-    let (second, hour) = (Duration::from_secs(1), Duration::from_secs(3_600));
+    let (second, hour) = (Duration::from_secs(1), Duration::from_hours(1));
     let (contacts, hourly, mails, rest) = match settings.option(&PLAN) {
         "extended" => (60, 216_000, 6_000, 600),
         "advanced" => (20, 72_000, 2_000, 200),
@@ -75,15 +80,16 @@ fn open(settings: &AccountSettings) -> Result<Box<dyn Provider>, SettingsError> 
     if !matches!(settings.option(&PLAN), "general" | "advanced" | "extended") {
         return Err(SettingsError::Option { name: PLAN.name, allowed: "general, advanced, extended" });
     }
-    let import_keeps_block = match settings.option(&IMPORT_KEEPS_BLOCK) {
-        "yes" => true,
-        "no" => false,
-        _ => return Err(SettingsError::Option { name: IMPORT_KEEPS_BLOCK.name, allowed: "no, yes" }),
+    let imports = match settings.option(&IMPORTS) {
+        "create" => Imports::Create,
+        "update" => Imports::Update,
+        "off" => Imports::Off,
+        _ => return Err(SettingsError::Option { name: IMPORTS.name, allowed: "create, update, off" }),
     };
     Ok(Box::new(Brevo {
         api: wire::Api::new(settings.credential("api_key")?),
         hook_secrets: settings.hook_secrets.clone(),
-        import_keeps_block,
+        imports,
     }))
 }
 
@@ -91,7 +97,7 @@ fn open(settings: &AccountSettings) -> Result<Box<dyn Provider>, SettingsError> 
 struct Brevo {
     api: wire::Api,
     hook_secrets: Vec<SecretString>,
-    import_keeps_block: bool,
+    imports: Imports,
 }
 
 #[async_trait]
@@ -117,7 +123,7 @@ impl Provider for Brevo {
     }
 
     async fn push(&self, out: &dyn Gateway, to: &AudienceRef, changes: &[Change]) -> Push {
-        push::push(&self.api, out, to, changes, self.import_keeps_block).await
+        push::push(&self.api, out, to, changes, self.imports).await
     }
 
     async fn follow(&self, out: &dyn Gateway, _of: &AudienceRef, job: &RemoteJob) -> Result<JobState, ProviderError> {

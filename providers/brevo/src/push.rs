@@ -1,5 +1,6 @@
 //! Carrying out changes.
 
+use crate::bulk::Imports;
 use crate::lift;
 use crate::list::{self, Contact, contact_path};
 use crate::wire::{self, Api};
@@ -10,10 +11,10 @@ use consentd_provider::{
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 
-/// From here on known contacts are brought up to date together, and withdrawals of everything as well.
+/// From here on withdrawals of everything go by batch.
 const BATCH_FROM: usize = 11;
-/// From here on contacts go by import. An import is asked after two or three times, out of a quota of 100 an hour;
-/// this many single calls take five seconds of a quota of ten a second.
+/// From here on subscriptions need an import. An import is asked after two or three times, out of a quota of 100 an
+/// hour; this many single calls take five or ten seconds of a quota of ten a second.
 const IMPORT_FROM: usize = 50;
 
 pub(crate) const CONTACT: &str = "/contacts/{email}";
@@ -45,28 +46,23 @@ pub(crate) struct Run<'a> {
     pub(crate) api: &'a Api,
     pub(crate) out: &'a dyn Gateway,
     pub(crate) list: i64,
+    pub(crate) imports: Imports,
     pub(crate) changes: &'a [Change],
     pub(crate) outcomes: Vec<Outcome>,
 }
 
-pub(crate) async fn push(
-    api: &Api,
-    out: &dyn Gateway,
-    to: &AudienceRef,
-    changes: &[Change],
-    import_keeps_block: bool,
-) -> Push {
+pub(crate) async fn push(api: &Api, out: &dyn Gateway, to: &AudienceRef, changes: &[Change], imports: Imports) -> Push {
     let list = match wire::list_id(to) {
         Ok(list) => list,
         Err(error) => return Push::untouched(changes.len(), error),
     };
-    let mut run = Run { api, out, list, changes, outcomes: vec![Outcome::Untouched; changes.len()] };
-    let stopped_by = run.all(import_keeps_block).await.err();
+    let mut run = Run { api, out, list, imports, changes, outcomes: vec![Outcome::Untouched; changes.len()] };
+    let stopped_by = run.all().await.err();
     Push { outcomes: run.outcomes, stopped_by }
 }
 
 impl Run<'_> {
-    async fn all(&mut self, import_keeps_block: bool) -> Result<(), ProviderError> {
+    async fn all(&mut self) -> Result<(), ProviderError> {
         let mut seen = HashSet::new();
         if !self.changes.iter().all(|change| seen.insert(change.email().folded())) {
             // Two wishes about one person are kept in order, which no bulk call would promise.
@@ -89,7 +85,7 @@ impl Run<'_> {
         } else {
             self.take_off(&purpose).await?;
         }
-        if import_keeps_block && new.len() + known.len() >= IMPORT_FROM {
+        if self.imports == Imports::Update && new.len() + known.len() >= IMPORT_FROM {
             self.import(&[new, known].concat(), true).await?;
         } else {
             self.create(&new).await?;
@@ -100,12 +96,16 @@ impl Run<'_> {
 
     /// An import that only creates cannot lift the block of a contact that exists after all.
     async fn create(&mut self, new: &[usize]) -> Result<(), ProviderError> {
-        if new.len() < IMPORT_FROM { self.singly(new).await } else { self.import(new, false).await }
+        if new.len() < IMPORT_FROM || self.imports == Imports::Off {
+            self.singly(new).await
+        } else {
+            self.import(new, false).await
+        }
     }
 
     /// An import could lift a block that we have not heard of; a batch leaves alone what it does not name.
     async fn refresh(&mut self, known: &[usize]) -> Result<(), ProviderError> {
-        if known.len() < BATCH_FROM { self.singly(known).await } else { self.update_together(known).await }
+        if known.len() < IMPORT_FROM { self.singly(known).await } else { self.update_together(known).await }
     }
 
     fn which(&self, wanted: impl Fn(&Change) -> bool) -> Vec<usize> {
@@ -247,14 +247,19 @@ pub(crate) fn limited(error: &ProviderError) -> bool {
     matches!(error, ProviderError::Rejected { status, code, .. } if *status == 402 || code == "not_enough_credits")
 }
 
+/// Whether a refusal is about the list, which is nobody's fault. "blacklisted" is another word.
+fn about_list(reason: &str) -> bool {
+    let mut words = reason.split(|c: char| !c.is_ascii_alphanumeric());
+    words.any(|word| word.to_ascii_lowercase().starts_with("list"))
+}
+
 /// What a refused row means, unless the refusal is about the whole push.
 fn refused(error: ProviderError) -> Result<Refusal, ProviderError> {
     if limited(&error) {
         return Ok(Refusal::AccountLimit);
     }
     match error {
-        // A list that is gone is nobody's fault.
-        ProviderError::Rejected { ref reason, .. } if reason.to_ascii_lowercase().contains("list") => Err(error),
+        ProviderError::Rejected { ref reason, .. } if about_list(reason) => Err(error),
         ProviderError::Rejected { status: 400, code, reason } => Ok(Refusal::Invalid { code, reason }),
         other => Err(other),
     }

@@ -77,9 +77,8 @@ fn has_secret(row: &Value, wanted: &HookSpec) -> bool {
 
 /// Names the secret by a few bits of its digest.
 fn description(wanted: &HookSpec) -> String {
-    let digest: [u8; 32] = Sha256::digest(wanted.secret.expose_secret().as_bytes()).into();
-    let mark: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    format!("consentd {mark}")
+    let [a, b, c, d, ..]: [u8; 32] = Sha256::digest(wanted.secret.expose_secret().as_bytes()).into();
+    format!("consentd {:08x}", u32::from_be_bytes([a, b, c, d]))
 }
 
 async fn repair(

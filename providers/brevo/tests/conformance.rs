@@ -13,7 +13,7 @@ const fn variation(
 
 const VARIATIONS: &[Variation] = &[
     variation("imports lift blocks", &[], &[("import_clears_block", "updated"), ("block_event", "contact_updated")]),
-    variation("imports are trusted", &[("import_keeps_block", "yes")], &[("import_order", "newest")]),
+    variation("imports are trusted", &[("imports", "update")], &[("import_order", "newest")]),
     variation("batches pass over strangers", &[], &[("batch_missing", "skip"), ("block_trace", "no")]),
     variation(
         "the other spellings",

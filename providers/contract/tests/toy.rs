@@ -4,8 +4,12 @@
 mod adapter;
 #[path = "toy/emulator.rs"]
 mod emulator;
+#[path = "toy/flawed_gateway.rs"]
+mod flawed_gateway;
 #[path = "toy/flaws.rs"]
 mod flaws;
+#[path = "toy/http.rs"]
+mod http;
 
 use consentd_provider::Descriptor;
 use consentd_provider::conformance::{InMemory, Subject, Variation, rules, run, run_only};
@@ -19,6 +23,12 @@ const SUBJECT: Subject = Subject {
 #[tokio::test]
 async fn the_toy_keeps_every_rule() {
     let report = run(&InMemory(SUBJECT)).await;
+    assert!(report.is_clean(), "{report}");
+}
+
+#[tokio::test]
+async fn the_toy_keeps_every_rule_over_http() {
+    let report = run(&http::OverHttp).await;
     assert!(report.is_clean(), "{report}");
 }
 

@@ -15,7 +15,6 @@ pub(super) const OWNER: &str = "owner@brevo-emulator.example";
 
 /// A contact.
 #[derive(Debug, Clone, Default)]
-#[expect(clippy::struct_field_names, reason = "as Brevo names them")]
 pub(super) struct Contact {
     pub(super) id: i64,
     pub(super) email: String,
@@ -62,6 +61,8 @@ pub(super) struct Account {
     pub(super) switches: Switches,
     pub(super) contacts: BTreeMap<i64, Contact>,
     pub(super) by_email: HashMap<String, i64>,
+    /// Who was last given a number, by attribute and digits; whether it still has it must be checked.
+    pub(super) phones: HashMap<(&'static str, String), i64>,
     pub(super) lists: BTreeMap<i64, Group>,
     pub(super) folders: BTreeMap<i64, Group>,
     pub(super) attributes: BTreeMap<String, Attribute>,
@@ -69,6 +70,8 @@ pub(super) struct Account {
     pub(super) hooks: Hooks,
     pub(super) mail_blocks: Vec<MailBlock>,
     pub(super) sent: Vec<Sent>,
+    /// When which idempotency key was used.
+    pub(super) mail_keys: HashMap<String, Timestamp>,
     last_id: i64,
 }
 
@@ -87,6 +90,7 @@ impl Default for Account {
             switches: Switches::default(),
             contacts: BTreeMap::new(),
             by_email: HashMap::new(),
+            phones: HashMap::new(),
             lists: BTreeMap::new(),
             folders: BTreeMap::new(),
             attributes: attributes.into_iter().map(|(name, one)| (name.into(), one)).collect(),
@@ -94,6 +98,7 @@ impl Default for Account {
             hooks: Hooks::default(),
             mail_blocks: Vec::new(),
             sent: Vec::new(),
+            mail_keys: HashMap::new(),
             last_id: 0,
         }
     }
@@ -118,21 +123,28 @@ impl Account {
 
     /// A contact by what a path or a row names it with.
     pub(super) fn find(&self, identifier: &str, kind: Option<&str>) -> Option<i64> {
-        let by = |matches: &dyn Fn(&Contact) -> bool| {
-            self.contacts.values().find(|contact| matches(contact)).map(|contact| contact.id)
-        };
-        let attribute =
-            |name: &str| by(&|contact| contact.attributes.get(name).is_some_and(|value| same_phone(value, identifier)));
+        let phone = |name| self.by_phone(name, identifier);
         let number = || identifier.parse().ok().filter(|id| self.contacts.contains_key(id));
         match kind {
             Some("contact_id") => number(),
-            Some("ext_id") => by(&|contact| !identifier.is_empty() && contact.ext_id == identifier),
-            Some("phone_id") => attribute("SMS"),
-            Some("whatsapp_id") => attribute("WHATSAPP"),
-            Some("landline_number_id") => attribute("LANDLINE_NUMBER"),
+            Some("ext_id") => {
+                let mut contacts = self.contacts.values();
+                contacts.find(|one| !identifier.is_empty() && one.ext_id == identifier).map(|one| one.id)
+            }
+            Some("phone_id") => phone("SMS"),
+            Some("whatsapp_id") => phone("WHATSAPP"),
+            Some("landline_number_id") => phone("LANDLINE_NUMBER"),
             Some("email_id") => self.by_email(identifier).map(|contact| contact.id),
-            _ => self.by_email(identifier).map(|contact| contact.id).or_else(number).or_else(|| attribute("SMS")),
+            _ => self.by_email(identifier).map(|contact| contact.id).or_else(number).or_else(|| phone("SMS")),
         }
+    }
+
+    /// The contact that has a number.
+    pub(super) fn by_phone(&self, name: &'static str, number: &str) -> Option<i64> {
+        let digits = digits(number)?;
+        let held = |contact: &Contact| contact.attributes.get(name).and_then(phone);
+        let id = *self.phones.get(&(name, digits.clone()))?;
+        self.contacts.get(&id).filter(|contact| held(contact) == Some(digits)).map(|contact| contact.id)
     }
 
     pub(super) fn drop_contact(&mut self, id: i64) -> Option<Contact> {
@@ -159,30 +171,6 @@ impl Account {
         reached.map(|contact| contact.email.clone()).collect()
     }
 
-    pub(super) fn facts(&self, asked: &Asked) -> Result<Response, Response> {
-        if asked.method != "GET" {
-            return no_method();
-        }
-        ok(&json!({
-            "organization_id": "5f0000000000000000000001",
-            "email": OWNER, "firstName": "Emulated", "lastName": "Owner", "companyName": "Emulated Company",
-            "address": { "street": "1 rue de l'Exemple", "city": "Paris", "zipCode": "75001", "country": "France" },
-            "plan": [{ "type": "free", "credits": 300, "creditsType": "sendLimit" }],
-            "relay": {
-                "enabled": true,
-                "data": { "userName": OWNER, "relay": "smtp-relay.brevo-emulator.example", "port": 587 },
-            },
-            "marketingAutomation": { "enabled": false },
-        }))
-    }
-
-    pub(super) fn senders(&self, asked: &Asked) -> Result<Response, Response> {
-        if asked.method != "GET" {
-            return no_method();
-        }
-        ok(&json!({ "senders": [{ "id": 1, "name": "Emulated Company", "email": OWNER, "active": true, "ips": [] }] }))
-    }
-
     /// The lists of a body, all of which must exist.
     pub(super) fn list_ids(&self, body: &Value, name: &str) -> Result<BTreeSet<i64>, Response> {
         let wrong = || error(400, "invalid_parameter", &format!("{name} is not valid"));
@@ -197,17 +185,45 @@ impl Account {
     }
 }
 
+pub(super) fn facts(asked: &Asked) -> Result<Response, Response> {
+    if asked.method != "GET" {
+        return no_method();
+    }
+    ok(&json!({
+        "organization_id": "5f0000000000000000000001",
+        "email": OWNER, "firstName": "Emulated", "lastName": "Owner", "companyName": "Emulated Company",
+        "address": { "street": "1 rue de l'Exemple", "city": "Paris", "zipCode": "75001", "country": "France" },
+        "plan": [{ "type": "free", "credits": 300, "creditsType": "sendLimit" }],
+        "relay": {
+            "enabled": true,
+            "data": { "userName": OWNER, "relay": "smtp-relay.brevo-emulator.example", "port": 587 },
+        },
+        "marketingAutomation": { "enabled": false },
+    }))
+}
+
+pub(super) fn senders(asked: &Asked) -> Result<Response, Response> {
+    if asked.method != "GET" {
+        return no_method();
+    }
+    ok(&json!({ "senders": [{ "id": 1, "name": "Emulated Company", "email": OWNER, "active": true, "ips": [] }] }))
+}
+
+/// The number that an attribute holds.
+pub(super) fn phone(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => digits(text),
+        Value::Number(number) => digits(&number.to_string()),
+        _ => None,
+    }
+}
+
 /// Phone numbers agree when their digits do, without leading zeros.
-pub(super) fn same_phone(value: &Value, text: &str) -> bool {
-    let digits = |text: &str| {
-        let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-        digits.trim_start_matches('0').to_owned()
-    };
-    let held = match value {
-        Value::String(held) => digits(held),
-        Value::Number(held) => held.to_string(),
-        _ => return false,
-    };
-    let phone = text.chars().all(|c| c.is_ascii_digit() || "+ -().".contains(c));
-    phone && !held.is_empty() && held == digits(text)
+fn digits(text: &str) -> Option<String> {
+    if !text.chars().all(|c| c.is_ascii_digit() || "+ -().".contains(c)) {
+        return None;
+    }
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let digits = digits.trim_start_matches('0');
+    (!digits.is_empty()).then(|| digits.to_owned())
 }

@@ -77,11 +77,13 @@ pub(super) fn ok(body: &Value) -> Result<Response, Response> {
     answered(200, body)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the shape of every handler's answer")]
 pub(super) fn answered(status: u16, body: &Value) -> Result<Response, Response> {
     Ok(json_response(status, body))
 }
 
 /// A status without a body.
+#[expect(clippy::unnecessary_wraps, reason = "the shape of every handler's answer")]
 pub(super) fn empty(status: u16) -> Result<Response, Response> {
     Ok(Response { status, headers: Vec::new(), body: Vec::new() })
 }

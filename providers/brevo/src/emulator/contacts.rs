@@ -98,7 +98,8 @@ impl Account {
             }
             self.drop_contact(clash.0);
         }
-        let (now, code) = (self.now, self.switches.is("block_trace", "yes"));
+        self.index_phones(id, &attributes);
+        let (now, traced) = (self.now, self.switches.is("block_trace", "yes"));
         let Some(contact) = self.contacts.get_mut(&id) else { return Err(no_contact()) };
         let before = contact.clone();
         if let Some(email) = renamed {
@@ -112,7 +113,7 @@ impl Account {
         contact.lists.extend(&link);
         contact.lists.retain(|list| !unlink.contains(list));
         if let Some(blocked) = body.get("emailBlacklisted").and_then(Value::as_bool) {
-            if blocked && !contact.blocked && code {
+            if blocked && !contact.blocked && traced {
                 contact.record(now, Kind::UnsubscribedByStaff, None);
             }
             contact.blocked = blocked;

@@ -66,9 +66,9 @@ struct Delivery {
 /// All registrations and deliveries.
 #[derive(Default)]
 pub(super) struct Hooks {
-    hooks: BTreeMap<i64, Hook>,
+    registered: BTreeMap<i64, Hook>,
     windows: BTreeMap<i64, (Timestamp, Vec<Value>)>,
-    deliveries: Vec<Delivery>,
+    deliveries: BTreeMap<u64, Delivery>,
     last: u64,
 }
 
@@ -80,7 +80,7 @@ impl Hooks {
             hook.kind == kind && events.is_some_and(|events| events.iter().any(|event| event == name))
         };
         let interested: Vec<(i64, Hook)> =
-            self.hooks.iter().filter(|(_, hook)| wanted(hook)).map(|(id, hook)| (*id, hook.clone())).collect();
+            self.registered.iter().filter(|(_, hook)| wanted(hook)).map(|(id, hook)| (*id, hook.clone())).collect();
         for (id, hook) in interested {
             let mut payload = payload.clone();
             // The webhook's own id, the same in all its deliveries.
@@ -94,8 +94,7 @@ impl Hooks {
     }
 
     fn owe(&mut self, now: Timestamp, hook: &Hook, body: &Value) {
-        self.last += 1;
-        let mut headers = vec![("content-type".into(), "application/json".into())];
+        let mut headers = Vec::new();
         let auth = hook.members.get("auth");
         if let Some(token) = auth.and_then(|auth| auth.get("token")).and_then(Value::as_str) {
             headers.push(("authorization".into(), format!("Bearer {token}")));
@@ -105,15 +104,22 @@ impl Hooks {
             headers.push((text("key").to_lowercase(), text("value")));
         }
         let url = hook.members.get("url").and_then(Value::as_str).unwrap_or_default().to_owned();
+        self.post(now, url, headers, body);
+    }
+
+    /// Owes a JSON body to somebody.
+    pub(super) fn post(&mut self, now: Timestamp, url: String, mut headers: Vec<(String, String)>, body: &Value) {
+        self.last += 1;
+        headers.push(("content-type".into(), "application/json".into()));
         let outgoing = Outgoing { id: self.last, url, headers, body: body.to_string().into_bytes() };
-        self.deliveries.push(Delivery { outgoing, due: now, tries: 0, under_way: false });
+        self.deliveries.insert(self.last, Delivery { outgoing, due: now, tries: 0, under_way: false });
     }
 
     /// Hands out what is due and notes that it is under way.
     pub(super) fn due(&mut self, now: Timestamp, switches: &Switches) -> Vec<Outgoing> {
         let closed: Vec<i64> = self.windows.iter().filter(|(_, (end, _))| *end <= now).map(|(id, _)| *id).collect();
         for id in closed {
-            let (Some((_, events)), Some(hook)) = (self.windows.remove(&id), self.hooks.get(&id).cloned()) else {
+            let (Some((_, events)), Some(hook)) = (self.windows.remove(&id), self.registered.get(&id).cloned()) else {
                 continue;
             };
             for part in events.chunks(BATCH) {
@@ -121,7 +127,7 @@ impl Hooks {
                 self.owe(now, &hook, &body);
             }
         }
-        let ready = self.deliveries.iter_mut().filter(|one| !one.under_way && one.due <= now);
+        let ready = self.deliveries.values_mut().filter(|one| !one.under_way && one.due <= now);
         ready
             .map(|delivery| {
                 delivery.under_way = true;
@@ -132,9 +138,8 @@ impl Hooks {
 
     /// Silence and 429 are tried again, success ends it, and everything else throws the event away.
     pub(super) fn delivered(&mut self, now: Timestamp, id: u64, status: Option<u16>) {
-        let Some(at) = self.deliveries.iter().position(|one| one.outgoing.id == id) else { return };
         let again = matches!(status, None | Some(429));
-        if let Some(delivery) = self.deliveries.get_mut(at).filter(|_| again)
+        if let Some(delivery) = self.deliveries.get_mut(&id).filter(|_| again)
             && let Some(wait) = RETRIES.get(delivery.tries)
         {
             delivery.tries += 1;
@@ -142,7 +147,7 @@ impl Hooks {
             delivery.under_way = false;
             return;
         }
-        self.deliveries.remove(at);
+        self.deliveries.remove(&id);
     }
 }
 
@@ -153,7 +158,7 @@ impl Account {
         match (asked.method.as_str(), path) {
             ("GET", []) => {
                 let kind = asked.query("type").unwrap_or("transactional");
-                let found = self.hooks.hooks.iter().filter(|(_, hook)| hook.kind == kind);
+                let found = self.hooks.registered.iter().filter(|(_, hook)| hook.kind == kind);
                 let rows: Vec<Value> = found.map(|(id, hook)| self.hook_row(*id, hook)).collect();
                 if rows.is_empty() {
                     return failed(400, "document_not_found", "Webhooks not found");
@@ -167,23 +172,23 @@ impl Account {
                     _ => "transactional".into(),
                 };
                 check(&kind, &members)?;
-                if self.hooks.hooks.len() >= MOST {
+                if self.hooks.registered.len() >= MOST {
                     return failed(400, "out_of_range", "The account has the most webhooks it can have");
                 }
                 let id = self.next_id();
                 let hook = Hook { kind, members, created: self.now, modified: self.now };
-                self.hooks.hooks.insert(id, hook);
+                self.hooks.registered.insert(id, hook);
                 answered(201, &json!({ "id": id }))
             }
             ("GET", [_]) => {
-                let hook = self.hooks.hooks.get(&id).ok_or_else(unknown)?;
+                let hook = self.hooks.registered.get(&id).ok_or_else(unknown)?;
                 ok(&self.hook_row(id, hook))
             }
             ("PUT", [_]) => {
                 let mut members = asked.json()?.as_object().cloned().unwrap_or_default();
                 members.remove("type");
                 let now = self.now;
-                let hook = self.hooks.hooks.get_mut(&id).ok_or_else(unknown)?;
+                let hook = self.hooks.registered.get_mut(&id).ok_or_else(unknown)?;
                 let mut merged = hook.members.clone();
                 merged.extend(members);
                 check(&hook.kind, &merged)?;
@@ -192,7 +197,7 @@ impl Account {
                 empty(204)
             }
             ("DELETE", [_]) => {
-                self.hooks.hooks.remove(&id).ok_or_else(unknown)?;
+                self.hooks.registered.remove(&id).ok_or_else(unknown)?;
                 empty(204)
             }
             _ => no_method(),

@@ -16,14 +16,19 @@ pub(super) struct Process {
     ends: Timestamp,
     end: Option<&'static str>,
     import: Option<Import>,
+    /// Who is told of the end, if anybody.
+    notify: String,
     /// The rows that an import refused, by reason.
     refused: BTreeSet<&'static str>,
 }
 
+/// An address and its attributes.
+type Row = (String, Map<String, Value>);
+
 /// What an import shall do.
 #[derive(Debug, Clone)]
 struct Import {
-    rows: Vec<(String, Map<String, Value>)>,
+    rows: Vec<Row>,
     lists: BTreeSet<i64>,
     update: bool,
     erase: bool,
@@ -57,7 +62,7 @@ impl Account {
         }
         let rows = rows(&body)?;
         let import = Import { rows, lists, update, erase, block: flag("emailBlacklist", false) };
-        self.start("IMPORTUSER", Some(import))
+        self.start("IMPORTUSER", Some(import), &body)
     }
 
     /// Accepted, and its file never fetched by anybody here.
@@ -65,17 +70,20 @@ impl Account {
         if asked.method != "POST" {
             return no_method();
         }
-        if asked.json()?.get("customContactFilter").is_none() {
+        let body = asked.json()?;
+        if body.get("customContactFilter").is_none() {
             return failed(400, "missing_parameter", "customContactFilter is missing");
         }
-        self.start("CONTACT_EXPORT", None)
+        self.start("CONTACT_EXPORT", None, &body)
     }
 
-    fn start(&mut self, name: &'static str, import: Option<Import>) -> Result<Response, Response> {
+    fn start(&mut self, name: &'static str, import: Option<Import>, body: &Value) -> Result<Response, Response> {
+        let notify = body.get("notifyUrl").and_then(Value::as_str).unwrap_or_default().to_owned();
         let id = self.next_id();
         let delay = self.switches.number("import_delay").max(0) * 1_000_000;
         let (begins, ends) = (self.now + delay / 2, self.now + delay);
-        let process = Process { name, created: self.now, begins, ends, end: None, import, refused: BTreeSet::new() };
+        let process =
+            Process { name, created: self.now, begins, ends, end: None, import, notify, refused: BTreeSet::new() };
         self.processes.insert(id, process);
         answered(202, &json!({ "processId": id }))
     }
@@ -97,6 +105,10 @@ impl Account {
             if let Some(process) = self.processes.get_mut(&id) {
                 process.end = Some(if result == "fails" { "failed" } else { "completed" });
                 process.refused = refused;
+                if result != "fails" && !process.notify.is_empty() {
+                    let url = process.notify.clone();
+                    self.hooks.post(self.now, url, Vec::new(), &json!({ "proc_success": id }));
+                }
             }
         }
     }
@@ -202,7 +214,7 @@ impl Account {
 }
 
 /// The rows of a body: JSON, or CSV with a header and semicolons (Brevo sheet 3.8).
-fn rows(body: &Value) -> Result<Vec<(String, Map<String, Value>)>, Response> {
+fn rows(body: &Value) -> Result<Vec<Row>, Response> {
     if let Some(Value::Array(rows)) = body.get("jsonBody") {
         let read = |row: &Value| {
             let email = row.get("email").and_then(Value::as_str).unwrap_or_default();

@@ -204,14 +204,6 @@ impl Account {
         }
     }
 
-    pub(super) fn segments(&self, asked: &Asked) -> Result<Response, Response> {
-        if asked.method != "GET" {
-            return no_method();
-        }
-        asked.page(10, 50)?;
-        ok(&json!({ "segments": [], "count": 0 }))
-    }
-
     pub(super) fn route_attributes(&mut self, asked: &Asked, path: &[&str]) -> Result<Response, Response> {
         match (asked.method.as_str(), path) {
             ("GET", []) => {
@@ -250,6 +242,15 @@ impl Account {
             _ => no_method(),
         }
     }
+}
+
+/// There are none.
+pub(super) fn segments(asked: &Asked) -> Result<Response, Response> {
+    if asked.method != "GET" {
+        return no_method();
+    }
+    asked.page(10, 50)?;
+    ok(&json!({ "segments": [], "count": 0 }))
 }
 
 fn no_attribute() -> Response {

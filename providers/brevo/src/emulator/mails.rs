@@ -16,7 +16,6 @@ pub(super) struct Sent {
     pub(super) message_id: String,
     pub(super) subject: String,
     pub(super) from: String,
-    key: String,
     /// What happened to it, in the words of the statistics.
     pub(super) event: &'static str,
 }
@@ -66,9 +65,11 @@ impl Account {
             found.next().and_then(|(_, value)| value.as_str()).unwrap_or_default().to_owned()
         };
         let key = [header("idempotencyKey"), header("Idempotency-Key")].concat();
-        let repeated = |sent: &Sent| sent.key == key && self.now - sent.at < KEY_LIFE;
-        if !key.is_empty() && self.sent.iter().any(repeated) {
-            return failed(400, "duplicate_parameter", "A mail with this idempotency key was already sent");
+        if !key.is_empty() {
+            if self.mail_keys.get(&key).is_some_and(|at| self.now - at < KEY_LIFE) {
+                return failed(400, "duplicate_parameter", "A mail with this idempotency key was already sent");
+            }
+            self.mail_keys.insert(key, self.now);
         }
         let id = self.message_id();
         let answer = answered(201, &json!({ "messageId": id }));
@@ -83,7 +84,6 @@ impl Account {
                 message_id: id.clone(),
                 subject: text("subject").into(),
                 from: sender.into(),
-                key: key.clone(),
                 event: if blocked { "blocked" } else { "delivered" },
             };
             self.tell_of_mail(&sent, "request", "sent", "");
@@ -110,7 +110,6 @@ impl Account {
             message_id: self.message_id(),
             subject: "An emulated mail".into(),
             from: super::account::OWNER.into(),
-            key: String::new(),
             event: "blocked",
         }
     }

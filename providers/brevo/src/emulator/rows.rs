@@ -1,6 +1,6 @@
 //! Attributes, clashes and filters of contacts.
 
-use super::account::{Account, Contact, same_phone};
+use super::account::{Account, Contact, phone};
 use super::answer::{Asked, error};
 use crate::date::day;
 use consentd_provider::{Response, Timestamp};
@@ -27,6 +27,15 @@ impl Account {
         taken.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
+    /// Remembers who was given the numbers among these values.
+    pub(super) fn index_phones(&mut self, id: i64, attributes: &Map<String, Value>) {
+        for name in UNIQUE {
+            if let Some(number) = attributes.get(name).and_then(phone) {
+                self.phones.insert((name, number), id);
+            }
+        }
+    }
+
     /// Other contacts that hold a new address or a new unique value, and how errors name it.
     pub(super) fn clashes(
         &self,
@@ -39,11 +48,9 @@ impl Account {
             clashes.push((other, "email"));
         }
         for name in UNIQUE {
-            let Some(Value::String(value)) = attributes.get(name) else { continue };
-            let same = |contact: &&Contact| {
-                contact.id != id && contact.attributes.get(name).is_some_and(|held| same_phone(held, value))
-            };
-            clashes.extend(self.contacts.values().find(same).map(|contact| (contact.id, name)));
+            let number = attributes.get(name).and_then(phone);
+            let other = number.and_then(|number| self.by_phone(name, &number)).filter(|other| *other != id);
+            clashes.extend(other.map(|other| (other, name)));
         }
         clashes
     }
@@ -92,7 +99,9 @@ impl Filter {
     pub(super) fn holds(&self, contact: &Contact) -> bool {
         match contact.attributes.get(&self.attribute) {
             Some(Value::String(held)) => *held == self.value,
-            Some(held) => held.to_string() == self.value,
+            Some(Value::Number(held)) => held.as_f64().is_some() && held.as_f64() == self.value.parse().ok(),
+            Some(Value::Bool(held)) => held.to_string() == self.value,
+            Some(_) => false,
             None => self.attribute == "EMAIL" && contact.email == self.value.to_lowercase(),
         }
     }

@@ -341,16 +341,26 @@ pub(super) fn withdraw(email: &EmailAddress, scope: Scope) -> Change {
 }
 
 /// Whether what the adapter says of a change agrees with the truth before and after.
+///
+/// A subscription that may not lift anything is carried out, too, when it leaves the contact as unsubscribed or blocked
+/// as it was.
 pub(super) fn honest(change: &Change, outcome: &Outcome, before: Look, after: Look) -> Result<(), Broken> {
-    let subscribes = matches!(change, Change::Subscribe { .. });
-    let holds = match outcome {
-        Outcome::Applied if subscribes => after.exists && after.on_list,
-        Outcome::Applied => !after.mailable(),
-        Outcome::Untouched => after == before,
-        Outcome::Refused(_) => !subscribes || before.mailable() || !after.mailable(),
-        Outcome::Pending(_) | Outcome::Unknown => true,
+    let (wish, lift) = match change {
+        Change::Subscribe { lift, .. } => ("subscription", Some(*lift)),
+        Change::Withdraw { .. } => ("withdrawal", None),
     };
-    let wish = if subscribes { "subscription" } else { "withdrawal" };
+    let everything = matches!(change, Change::Withdraw { scope: Scope::Everything, .. });
+    let holds = match (outcome, lift) {
+        (Outcome::Applied, Some(true)) => after.mailable(),
+        (Outcome::Applied, Some(false)) => {
+            after.exists && after.on_list && (after.mailable() || before.unsubscribed || before.blocked)
+        }
+        (Outcome::Applied, None) if everything => !after.exists || after.blocked,
+        (Outcome::Applied, None) => !after.mailable(),
+        (Outcome::Untouched, _) => after == before,
+        (Outcome::Refused(_), Some(_)) => before.mailable() || !after.mailable(),
+        (Outcome::Refused(_), None) | (Outcome::Pending(_) | Outcome::Unknown, _) => true,
+    };
     ensure!(holds, "a {wish} was reported as {outcome:?}, but the truth went from {before:?} to {after:?}");
     Ok(())
 }

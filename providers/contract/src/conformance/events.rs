@@ -1,12 +1,12 @@
 //! What a webhook says.
 
-use super::bench::{Bench, person};
+use super::bench::{Bench, people, person};
 use super::delivery::{Parts, SOON, read, understand};
 use super::{Broken, Lab, Rule, Verdict, ensure};
 use crate::emulator::{CourierFaults, Happening};
 use crate::{Affected, EmailAddress, EventKind, ProviderEvent, Trust, Verified};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 pub(super) const RULES: &[Rule] = &[
@@ -73,6 +73,26 @@ async fn understood(lab: &Lab<'_>) -> Verdict {
             }
         }
     }
+    everybody_at_once(lab).await
+}
+
+/// Providers that collect events must lose none, and neither may an adapter.
+async fn everybody_at_once(lab: &Lab<'_>) -> Verdict {
+    let crowd = people("crowd", 60)?;
+    let bench = hooked(lab, &crowd.iter().collect::<Vec<_>>()).await?;
+    for email in &crowd {
+        bench.happen(email, &Happening::Unsubscribes(Some(bench.list.list.clone())))?;
+    }
+    let provider = bench.provider()?;
+    let mut told = BTreeSet::new();
+    for arrived in bench.deliveries(SOON, Some(200)) {
+        for event in understand(&*provider, &arrived)? {
+            if event.kind == EventKind::Unsubscribed {
+                told.extend(event.emails.iter().map(EmailAddress::folded));
+            }
+        }
+    }
+    ensure!(told.len() == crowd.len(), "of {} who left at once, {} were told", crowd.len(), told.len());
     Ok(())
 }
 

@@ -5,7 +5,7 @@
 //! as the truth knows it, through its emulator. How the two are joined is the [`Setup`]'s business: [`InMemory`] puts
 //! them into one process, another may put HTTP between them.
 //!
-//! ```ignore
+//! ```text
 //! #[tokio::test]
 //! async fn keeps_every_rule() {
 //!     let subject = Subject::new(&DESCRIPTOR, emulator::open, &[("api_key", "a key")]);

@@ -102,15 +102,16 @@ async fn look_in_order(lab: &Lab<'_>) -> Verdict {
 }
 
 async fn look_is_true(lab: &Lab<'_>) -> Verdict {
-    let names = ["fresh", "left", "staff", "purpose", "all", "back", "other", "gone", "spam"];
+    let names = ["fresh", "left", "staff", "purpose", "all", "back", "other", "gone", "spam", "header"];
     let someone = names.into_iter().map(person).collect::<Result<Vec<_>, _>>()?;
-    let [fresh, left, staff, purpose, all, back, other, gone, spam] = someone.as_slice() else { return Ok(()) };
-    let bench = lab.with(&[fresh, left, staff, purpose, all, back, gone, spam]).await?;
+    let [fresh, left, staff, purpose, all, back, other, gone, spam, header] = someone.as_slice() else { return Ok(()) };
+    let bench = lab.with(&[fresh, left, staff, purpose, all, back, gone, spam, header]).await?;
     bench.enrol(&bench.other, &[other]).await?;
     let list = bench.list.list.clone();
     bench.happen(left, &Happening::Unsubscribes(Some(list.clone())))?;
     bench.happen(staff, &Happening::UnsubscribedByStaff(list.clone()))?;
     bench.happen(gone, &Happening::Deleted)?;
+    bench.happen(header, &Happening::Unsubscribes(None))?;
     bench.happen(spam, &Happening::Complains)?;
     bench.apply(&bench.list, &[withdraw(purpose, Scope::Purpose), withdraw(all, Scope::Everything)]).await?;
     bench.apply(&bench.list, &[withdraw(back, Scope::Purpose)]).await?;

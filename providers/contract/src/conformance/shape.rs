@@ -1,10 +1,12 @@
 //! What an adapter is, before it says anything about a person.
 
-use super::bench::{Bench, HOOK_SECRET, HOOK_URL, lift, person, refresh, subscribe, withdraw};
+use super::bench::{Bench, HOOK_SECRET, HOOK_URL, lift, people, person, refresh, subscribe, withdraw};
 use super::wire::Seen;
 use super::{Broken, Lab, Rule, Verdict, ensure};
 use crate::emulator::Fault;
-use crate::{Capability, Cursor, FieldKind, HookMode, Method, OutgoingMail, RemoteField, Repeat, Scope, SettingsError};
+use crate::{
+    Capability, Change, Cursor, FieldKind, HookMode, Method, OutgoingMail, RemoteField, Repeat, Scope, SettingsError,
+};
 use std::collections::BTreeSet;
 
 pub(super) const RULES: &[Rule] = &[
@@ -144,6 +146,9 @@ async fn never_repeats(lab: &Lab<'_>) -> Verdict {
     Ok(())
 }
 
+/// Enough people for every way that an adapter has for many.
+const CROWD: usize = 120;
+
 /// Calls every method once or more and gives the requests that this took.
 pub(super) async fn tour(bench: &Bench) -> Result<Vec<Seen>, Broken> {
     let provider = bench.provider()?;
@@ -161,6 +166,14 @@ pub(super) async fn tour(bench: &Bench) -> Result<Vec<Seen>, Broken> {
     bench.apply(&bench.list, &[refresh(&kim), withdraw(&lee, Scope::Purpose)]).await?;
     bench.apply(&bench.list, &[lift(&lee), withdraw(&kim, Scope::Everything)]).await?;
     bench.apply(&bench.list, &[lift(&kim)]).await?;
+    let crowd = people("crowd", CROWD)?;
+    for wish in [subscribe, refresh, lift] {
+        bench.apply(&bench.list, &crowd.iter().map(wish).collect::<Vec<_>>()).await?;
+    }
+    for scope in [Scope::Purpose, Scope::Everything] {
+        let leave: Vec<Change> = crowd.iter().map(|email| withdraw(email, scope)).collect();
+        bench.apply(&bench.list, &leave).await?;
+    }
     provider.look(&bench.wire, &bench.list, &[lee.clone(), kim.clone()]).await?;
     provider.list(&bench.wire, &bench.list, &Cursor::default()).await?;
     for mode in [HookMode::Inspect, HookMode::Repair, HookMode::Repair] {

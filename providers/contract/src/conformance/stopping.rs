@@ -19,13 +19,21 @@ pub(super) const RULES: &[Rule] = &[
 enum Wish {
     New,
     Known,
-    Lift,
+    /// Back after a withdrawal of that scope.
+    Lift(Scope),
     Leave(Scope),
     Mixed,
 }
 
-const WISHES: [Wish; 6] =
-    [Wish::New, Wish::Known, Wish::Lift, Wish::Leave(Scope::Purpose), Wish::Leave(Scope::Everything), Wish::Mixed];
+const WISHES: [Wish; 7] = [
+    Wish::New,
+    Wish::Known,
+    Wish::Lift(Scope::Purpose),
+    Wish::Lift(Scope::Everything),
+    Wish::Leave(Scope::Purpose),
+    Wish::Leave(Scope::Everything),
+    Wish::Mixed,
+];
 
 /// Enough for every adapter to take its way for many, and few enough for the way of one.
 const SIZES: [usize; 2] = [2, 120];
@@ -36,13 +44,13 @@ impl Wish {
         let crowd = people("crowd", count)?;
         let all: Vec<&EmailAddress> = crowd.iter().collect();
         let bench = if matches!(self, Self::New) { lab.bench().await? } else { lab.with(&all).await? };
-        if matches!(self, Self::Lift) {
-            let leave: Vec<Change> = all.iter().map(|email| withdraw(email, Scope::Purpose)).collect();
+        if let Self::Lift(scope) = self {
+            let leave: Vec<Change> = all.iter().map(|email| withdraw(email, scope)).collect();
             bench.apply(&bench.list, &leave).await?;
         }
         let wish = |(at, email): (usize, &EmailAddress)| match self {
             Self::New => subscribe(email),
-            Self::Lift => lift(email),
+            Self::Lift(_) => lift(email),
             Self::Leave(scope) => withdraw(email, scope),
             Self::Mixed if at % 2 == 0 => withdraw(email, Scope::Purpose),
             Self::Known | Self::Mixed => refresh(email),

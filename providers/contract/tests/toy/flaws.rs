@@ -1,12 +1,11 @@
 //! Toys that are wrong in one thing each. The suite must find every one of them.
 
 use crate::adapter;
+use crate::flawed_gateway::{FlawedGateway, chance};
 use async_trait::async_trait;
 use consentd_provider::*;
 use secrecy::SecretString;
 use serde_json::Value;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
 
 /// What is wrong, and the rule that must be reported for it.
 pub(crate) const FLAWS: &[(&str, u8)] = &[
@@ -385,41 +384,5 @@ impl Flawed {
         let answer: Value = serde_json::from_slice(&out.send(request).await?.body).unwrap_or_default();
         let hooks = answer.get("hooks").and_then(Value::as_array).cloned().unwrap_or_default();
         Ok(hooks.iter().filter_map(|hook| hook.get("url")?.as_str().map(str::to_owned)).collect())
-    }
-}
-
-/// Another number with every call.
-fn chance() -> u8 {
-    static CALLS: AtomicU8 = AtomicU8::new(0);
-    CALLS.fetch_add(1, Ordering::SeqCst)
-}
-
-struct FlawedGateway<'a> {
-    right: &'a dyn Gateway,
-    flaw: &'a str,
-}
-
-#[async_trait]
-impl Gateway for FlawedGateway<'_> {
-    async fn send(&self, mut request: Request) -> Result<Response, ProviderError> {
-        match self.flaw {
-            "draws on no quota" => request.family = "another",
-            "calls a writing request safe" => request.repeat = Repeat::Safe,
-            "leaves an address unencoded" => request.path = request.path.replace("%40", "@"),
-            "adds a chance to every request" => request.headers.push(("x-chance", chance().to_string().into())),
-            _ => {}
-        }
-        let again = request.clone();
-        let answer = match self.right.send(request).await {
-            Err(_) if self.flaw == "repeats a request that failed" => self.right.send(again).await?,
-            answer => answer?,
-        };
-        match (self.flaw, answer.status) {
-            ("takes a revoked key for a failure", 401) => Err(ProviderError::Server { status: 401 }),
-            ("waits for years", 429) => {
-                Err(ProviderError::Throttled { retry_after: Some(Duration::from_secs(u64::from(u32::MAX))) })
-            }
-            _ => Ok(answer),
-        }
     }
 }
