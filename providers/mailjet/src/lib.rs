@@ -7,7 +7,8 @@ mod mail;
 mod push;
 mod registration;
 mod single;
-#[cfg(all(test, feature = "emulator"))]
+#[cfg(test)]
+#[cfg(feature = "emulator")]
 mod tests;
 mod webhook;
 mod wire;

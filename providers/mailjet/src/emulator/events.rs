@@ -10,7 +10,7 @@ use consentd_provider::Timestamp;
 use consentd_provider::emulator::Outgoing;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An event that no call carries yet.
 struct Waiting {
@@ -105,12 +105,14 @@ impl Account {
             });
             self.post(now, kind, event);
         }
+        let aged = self.courier.waiting.iter().filter(|one| now - one.at >= SECOND);
+        let ready: BTreeSet<String> = aged.map(|one| one.url.clone()).collect();
         let mut groups: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         let mut calls = Vec::new();
         for one in std::mem::take(&mut self.courier.waiting) {
             if !one.grouped {
                 calls.push((one.url, one.event));
-            } else if now - one.at >= SECOND {
+            } else if ready.contains(&one.url) {
                 groups.entry(one.url).or_default().push(one.event);
             } else {
                 self.courier.waiting.push(one);

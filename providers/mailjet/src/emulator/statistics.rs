@@ -50,9 +50,13 @@ impl Account {
     }
 
     /// How long messages are kept is not known (Mailjet sheet 12).
-    fn kept(&self, now: Timestamp) -> impl Iterator<Item = &Mail> {
+    fn keeps(&self, now: Timestamp, mail: &Mail) -> bool {
         let days = i64::from(self.switches.number("retention_days"));
-        self.mails.values().filter(move |mail| days == 0 || now - mail.at < days * DAY)
+        days == 0 || now - mail.at < days * DAY
+    }
+
+    fn kept(&self, now: Timestamp) -> impl Iterator<Item = &Mail> {
+        self.mails.values().filter(move |mail| self.keeps(now, mail))
     }
 
     /// By the time of sending, whatever happened later; `FromTS` itself is left out (Mailjet sheet 6).
@@ -78,7 +82,8 @@ impl Account {
     }
 
     fn one_mail(&self, ask: &Ask) -> Result<&Mail, Response> {
-        self.kept(ask.now).find(|mail| Some(mail.id) == ask.id(3)).ok_or_else(answer::not_found)
+        let mail = ask.id(3).and_then(|id| self.mails.get(&id)).filter(|mail| self.keeps(ask.now, mail));
+        mail.ok_or_else(answer::not_found)
     }
 
     pub(super) fn message(&self, ask: &Ask) -> Answer {
@@ -147,7 +152,7 @@ impl Account {
                 "DeliveredCount": contact.map_or(0, |contact| contact.delivered),
                 "HardBouncedCount": mails("hardbounced"),
                 "LastActivityAt": stamp_or_empty(contact.map(|contact| contact.active)), "ListRecipientID": row.id,
-                "OpenedCount": 0, "SoftBouncedCount": mails("softbounced"), "SpamComplaintCount": mails("spam"),
+                "OpenedCount": 0, "PreQueuedCount": 0, "ProcessedCount": 0, "QueuedCount": 0, "SoftBouncedCount": mails("softbounced"), "SpamComplaintCount": mails("spam"),
                 "UnsubscribedCount": u8::from(row.unsubscribed),
             })
         }))

@@ -53,6 +53,21 @@ fn grouped_events_leave_once_a_second_and_bare_ones_at_once() {
 }
 
 #[test]
+fn a_group_takes_everything_that_waits_for_its_url() {
+    let mut world = World::new();
+    let list = world.list("A");
+    world.act(list, "addnoforce");
+    world.hook("spam", "https://a.example/hook", &json!({ "Version": 2 }));
+    let mut sizes = Vec::new();
+    for _ in 0..20 {
+        world.happen(&Happening::Complains);
+        world.now += SECOND / 4;
+        sizes.extend(world.due(0).iter().map(|call| events(call).len()));
+    }
+    assert_eq!(sizes, [4, 4, 4, 4, 4]);
+}
+
+#[test]
 fn a_day_without_200_kills_a_url_and_only_another_url_revives_it() {
     let mut world = World::new();
     let list = world.list("A");
