@@ -8,6 +8,7 @@ use crate::web::body::Taken;
 use crate::web::doors::Door;
 use crate::web::state::State;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State as Shared};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Response, StatusCode};
@@ -22,10 +23,11 @@ const SUSPICIOUS: u32 = 3;
 
 pub(super) async fn deliver(
     Shared(state): Shared<State>,
-    Path((account, secret)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> StatusCode {
+    let Ok(Path((account, secret))) = path else { return StatusCode::NOT_FOUND };
     let door = match find(&state, &account, &secret).await {
         Ok(Some(door)) => door,
         Ok(None) => return StatusCode::NOT_FOUND,

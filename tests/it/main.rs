@@ -1,9 +1,24 @@
 //! One integration binary: every test builds its own world on a real engine and leaves nothing behind.
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "what helps a test fails with it; the linter excuses the test functions only"
+)]
 
 mod world;
 
+mod config;
 mod conformance;
 mod consent;
+mod daemon;
 mod demo;
+mod gateway;
+mod hooks;
+mod pages;
 mod sandbox;
+mod served;
+mod toy;

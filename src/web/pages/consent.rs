@@ -6,10 +6,10 @@ use crate::service::link::{DecideError, Decision, Opened, Visitor};
 use crate::web::pages::html::{Button, Page};
 use crate::web::pages::one_click::Form;
 use crate::web::pages::words::Words;
-use crate::web::pages::{FORM, busy, is_prefetch, open, trouble};
+use crate::web::pages::{FORM, Token, busy, is_prefetch, open, trouble};
 use crate::web::state::State;
 use axum::body::Body;
-use axum::extract::{Path, State as Shared};
+use axum::extract::State as Shared;
 use axum::http::header::{CONTENT_TYPE, USER_AGENT};
 use axum::http::{HeaderMap, Method, Response, StatusCode};
 use axum::response::IntoResponse;
@@ -17,7 +17,7 @@ use axum::response::IntoResponse;
 /// Shows the question. Links that only unsubscribe show that.
 pub(in crate::web) async fn show(
     Shared(state): Shared<State>,
-    Path(token): Path<String>,
+    Token(token): Token,
     method: Method,
     headers: HeaderMap,
 ) -> Response<Body> {
@@ -31,7 +31,7 @@ pub(in crate::web) async fn show(
 /// Carries out what the person decided.
 pub(in crate::web) async fn decide(
     Shared(state): Shared<State>,
-    Path(token): Path<String>,
+    Token(token): Token,
     headers: HeaderMap,
     body: Body,
 ) -> Response<Body> {

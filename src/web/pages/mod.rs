@@ -15,10 +15,13 @@ use crate::domain::consent::Language;
 use crate::service::link::{DecideError, Opened};
 use crate::web::state::State;
 use axum::body::Body;
+use axum::extract::{FromRequestParts, Path};
 use axum::http::header::{ACCEPT_LANGUAGE, RETRY_AFTER};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use axum::response::IntoResponse;
 use html::Page;
+use std::convert::Infallible;
 use words::Words;
 
 /// The longest form that is read.
@@ -38,6 +41,18 @@ fn is_prefetch(method: &Method, headers: &HeaderMap) -> bool {
 fn language(headers: &HeaderMap) -> Language {
     let wanted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     wanted.split(',').find_map(|tag| Language::parse(tag.trim())).unwrap_or(Language::En)
+}
+
+/// The secret of a link; empty, as no link's is, when it is no text.
+pub(super) struct Token(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Token {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        Ok(Self(path.map(|Path(token)| token).unwrap_or_default()))
+    }
 }
 
 /// Looks a link up for its page.
