@@ -175,7 +175,11 @@ pub async fn database(config: &Config) -> Result<Db, OpenError> {
     Db::open(&config.database.url, config.database.connections).await.map_err(OpenError::Database)
 }
 
-fn vault(keys: &Keys) -> Result<Vault, OpenError> {
+/// Reads the master keys.
+///
+/// # Errors
+/// [`OpenError::NoKey`] or [`OpenError::BadKey`].
+pub fn vault(keys: &Keys) -> Result<Vault, OpenError> {
     let current = match &keys.from_environment {
         Some(text) => key(text.expose_secret(), "CONSENTD_MASTER_KEY")?,
         None => key_in(&keys.file)?,

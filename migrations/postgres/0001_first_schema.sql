@@ -93,7 +93,7 @@ CREATE TABLE address (
     UNIQUE (tenant_id, exact),
     FOREIGN KEY (tenant_id, mailbox_id) REFERENCES mailbox (tenant_id, id)
 );
-CREATE INDEX address_by_mailbox ON address (tenant_id, mailbox_id);
+CREATE INDEX address_by_mailbox ON address (tenant_id, mailbox_id, id);
 
 CREATE TABLE record_address (
     tenant_id  UUID NOT NULL,
@@ -183,8 +183,8 @@ CREATE TABLE reach (
     search       TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (tenant_id, purpose_id, mailbox_id, record_id)
 );
+-- Narrower than on SQLite: an entry here may not hold long texts, and groups are counted by hashing.
 CREATE INDEX reach_by_state ON reach (tenant_id, purpose_id, spelled, shared, state, flags, in_crm, valid_until, kind);
-CREATE INDEX reach_by_mailbox ON reach (tenant_id, mailbox_id);
 
 -- Keyed digests of people who said no; kept after erasure, checked before import. The nil purpose means all.
 CREATE TABLE suppression (

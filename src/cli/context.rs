@@ -5,7 +5,8 @@ use crate::cli::{CliError, Exit, Global};
 use crate::config::Config;
 use crate::domain::consent::Language;
 use crate::service::Core;
-use crate::store::{Tenant, TenantKey};
+use crate::store::{Connection, Tenant, TenantKey};
+use consentd_provider::EmailAddress;
 use std::io::{BufRead, IsTerminal, Write};
 
 /// What a command works with.
@@ -66,10 +67,37 @@ impl Context {
         }
     }
 
+    /// The connection that was named, or the only one of the tenant.
+    ///
+    /// # Errors
+    /// When there is no such connection, or several and none was named.
+    pub async fn connection(&self, core: &Core, tenant: &Tenant, slug: Option<&str>) -> Result<Connection, CliError> {
+        if let Some(slug) = slug {
+            return Ok(core.find_connection(tenant, slug).await?);
+        }
+        let mut connections = core.store.connections(tenant.id).await?;
+        match (connections.pop(), connections.is_empty()) {
+            (Some(only), true) => Ok(only),
+            (None, _) => Err(CliError::new(Exit::NotFound, "not_found", "the tenant has no connection yet")
+                .hint("Nothing was changed. Next: consentd connection add")),
+            _ => {
+                Err(CliError::usage("there are several connections; name one (`consentd connection list` shows them)"))
+            }
+        }
+    }
+
+    /// An address as it was typed.
+    ///
+    /// # Errors
+    /// When it is none. The error does not repeat it.
+    pub fn email(text: &str) -> Result<EmailAddress, CliError> {
+        EmailAddress::parse(text).map_err(|error| CliError::usage(format!("this is not an e-mail address: {error}")))
+    }
+
     /// The language of names that people see.
     #[must_use]
-    pub fn language(&self) -> Language {
-        Language::parse(&self.global.lang).unwrap_or(Language::En)
+    pub const fn language(&self) -> Language {
+        self.global.lang
     }
 
     /// Who acts, for the history.
@@ -88,7 +116,12 @@ impl Context {
             return Ok(());
         }
         if self.global.no_input || !std::io::stdin().is_terminal() {
-            return Err(CliError::usage(format!("{warning}\nNothing was changed. Add --yes to confirm.")));
+            return Err(CliError::new(
+                Exit::Usage,
+                "confirmation_missing",
+                format!("this must be confirmed. {warning}"),
+            )
+            .hint("Nothing was changed. Add --yes to confirm."));
         }
         eprintln!("{warning}");
         eprint!("Type `{expected}` to go on: ");
@@ -97,6 +130,6 @@ impl Context {
         if read.is_ok() && typed.trim() == expected {
             return Ok(());
         }
-        Err(CliError::usage("Not confirmed. Nothing was changed."))
+        Err(CliError::new(Exit::Usage, "confirmation_missing", "not confirmed").hint("Nothing was changed."))
     }
 }

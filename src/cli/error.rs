@@ -51,13 +51,22 @@ pub struct CliError {
     pub code: &'static str,
     /// What happened, with its causes.
     pub message: String,
+    /// What was not changed, and the next command.
+    pub hint: String,
 }
 
 impl CliError {
     /// An error in one sentence.
     #[must_use]
     pub fn new(exit: Exit, code: &'static str, message: impl Into<String>) -> Self {
-        Self { exit, code, message: message.into() }
+        Self { exit, code, message: message.into(), hint: String::new() }
+    }
+
+    /// The same error with what was not changed and what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
+        self
     }
 
     /// Wrong words on the command line.
@@ -85,6 +94,7 @@ fn with_causes(error: &dyn Error) -> String {
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
         Self::new(Exit::Usage, "configuration", with_causes(&error))
+            .hint("Nothing was changed. `consentd init` writes a configuration to begin with.")
     }
 }
 
@@ -96,7 +106,7 @@ impl From<OpenError> for CliError {
             OpenError::Outdated(_) => Exit::NotAllowed,
             OpenError::Gateway => Exit::Unexpected,
         };
-        Self::new(exit, "cannot_begin", with_causes(&error))
+        Self::new(exit, "cannot_begin", with_causes(&error)).hint("Nothing was changed. Next: consentd doctor")
     }
 }
 
@@ -114,14 +124,24 @@ impl From<ServiceError> for CliError {
             ServiceError::NotFound(_) => (Exit::NotFound, "not_found"),
             ServiceError::Conflict(_) => (Exit::NotAllowed, "conflict"),
         };
-        Self::new(exit, code, with_causes(&error))
+        Self::new(exit, code, with_causes(&error)).hint(next(exit, code))
     }
 }
 
 impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         let (exit, code) = of_store(&error);
-        Self::new(exit, code, with_causes(&error))
+        Self::new(exit, code, with_causes(&error)).hint(next(exit, code))
+    }
+}
+
+/// What was not changed, and where to look next.
+const fn next(exit: Exit, code: &str) -> &'static str {
+    match (exit, code.as_bytes()) {
+        (_, b"credentials") => "Nothing was changed. Next: consentd connection credentials",
+        (_, b"provider" | b"provider_refuses") => "Nothing was changed. Next: consentd connection test",
+        (Exit::Unreachable | Exit::NotAuthorised, _) => "Nothing was changed. Next: consentd doctor",
+        _ => "Nothing was changed.",
     }
 }
 

@@ -38,9 +38,9 @@ impl Init {
             (&config, write(&config, &text)?),
         ];
         output::data(context, &serde_json::json!({ "config": config, "key": key }), || {
-            for (path, new) in written {
-                println!("{} {}", if new { "wrote" } else { "kept " }, path.display());
-            }
+            let line =
+                |(path, new): (&PathBuf, bool)| format!("{} {}\n", if new { "wrote" } else { "kept " }, path.display());
+            written.into_iter().map(line).collect()
         });
         let next = format!(
             "Next: consentd --config {} tenant create NAME --legal-name \"…\" …\nKeep a copy of {} elsewhere: without it nothing can be opened.",

@@ -26,8 +26,8 @@ impl Migrate {
         }
         output::data(context, &serde_json::json!({ "steps": names, "applied": !self.check }), || {
             match names.as_slice() {
-                [] => println!("The schema is current."),
-                names => println!("{} {}", if self.check { "missing:" } else { "applied:" }, names.join(", ")),
+                [] => "The schema is current.".to_owned(),
+                names => format!("{} {}", if self.check { "missing:" } else { "applied:" }, names.join(", ")),
             }
         });
         Ok(if self.check && !names.is_empty() { Exit::NotAllowed } else { Exit::Done })

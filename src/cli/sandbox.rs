@@ -48,9 +48,7 @@ impl Sandbox {
             .map(|(provider, (sandbox, _))| (provider.id, sandbox.base_url(provider.default_base_url)))
             .collect();
         output::data(context, &json!({ "base_urls": urls }), || {
-            for (provider, (sandbox, _)) in &running {
-                introduce(provider, sandbox);
-            }
+            running.iter().map(|(provider, (sandbox, _))| introduction(provider, sandbox)).collect()
         });
         output::hint(context, "`consentd sandbox --help` shows every call of /_sandbox/. Ctrl-C ends it.");
         tokio::signal::ctrl_c().await.map_err(|error| CliError::new(Exit::Unexpected, "signal", error.to_string()))?;
@@ -73,16 +71,20 @@ async fn open(provider: &'static Descriptor, port: u16) -> Result<(Listening, Po
     Ok((sandbox, Post::start(accounts).map_err(|error| cannot(error.to_string()))?))
 }
 
-fn introduce(provider: &Descriptor, sandbox: &Listening) {
+fn introduction(provider: &Descriptor, sandbox: &Listening) -> String {
     let base_url = sandbox.base_url(provider.default_base_url);
-    println!("{}", provider.name);
-    println!("  base URL      {base_url}");
     let secrets: Vec<&str> = provider.credentials.iter().map(|spec| spec.name).collect();
-    println!("  credentials   any: {}", secrets.join(", "));
-    println!("  connect       consentd connection add NAME --provider {} --base-url {base_url} …", provider.id);
-    println!("  accounts      curl -s http://{}/_sandbox/accounts", sandbox.address());
-    println!(
-        "  unsubscribe   curl -s http://{}/_sandbox/happen -d '{{\"email\":\"someone@example.org\",\"what\":\"unsubscribes\"}}'",
-        sandbox.address()
-    );
+    let here = sandbox.address();
+    format!(
+        "{name}
+  base URL      {base_url}
+  credentials   any: {secrets}
+  connect       consentd connection add NAME --provider {id} --base-url {base_url} …
+  accounts      curl -s http://{here}/_sandbox/accounts
+  unsubscribe   curl -s http://{here}/_sandbox/happen -d '{{\"email\":\"someone@example.org\",\"what\":\"unsubscribes\"}}'
+",
+        name = provider.name,
+        id = provider.id,
+        secrets = secrets.join(", "),
+    )
 }

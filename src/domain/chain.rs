@@ -80,7 +80,7 @@ pub fn link(previous: &Hash, header: &Header, payload_mac: &Hash) -> Hash {
 
 /// The keyed digest of a payload. Without the person's key it says nothing about the payload.
 #[must_use]
-#[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]
+#[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "HMAC takes keys of every length")]
 pub fn payload_mac(person_key: &[u8; 32], payload: &[u8]) -> Hash {
     let mut mac = Hmac::<Sha256>::new_from_slice(person_key).expect("HMAC takes keys of every length");
     mac.update(payload);

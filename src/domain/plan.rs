@@ -201,9 +201,8 @@ pub fn decide(s: &Situation<'_>, now: Timestamp) -> Wish {
         _ if s.withdrawing => Wish::Skip(Reason::WithdrawalUnderway),
         Held::Unknown if now < s.unsettled_until => Wish::Skip(Reason::Settling),
         Held::Never | Held::Unknown | Held::Withdrawn => Wish::Add,
-        Held::Missing if newer_basis => Wish::Add,
+        Held::Missing | Held::Blocked if newer_basis => Wish::Add,
         Held::Missing => Wish::Skip(Reason::DeletedAtProvider),
-        Held::Blocked if newer_basis => Wish::Add,
         Held::Blocked => Wish::Skip(Reason::BlockedAtProvider),
         Held::Subscribed if newer_basis || s.pushed.is_some_and(|(_, digest)| digest != s.digest) => Wish::Update,
         Held::Subscribed => Wish::Skip(Reason::UpToDate),
@@ -225,22 +224,31 @@ pub struct Confirmed {
     pub taken_off_by_us: bool,
 }
 
+/// Whether subscribing a person may lift an unsubscription at the provider: the person accepted after the last no, or it
+/// was we who took the person off.
+#[must_use]
+pub fn restores(standing: &Standing, taken_off_by_us: bool) -> bool {
+    let accepted_after_no = match (standing.basis, standing.negative) {
+        (Some(basis), Some(negative)) => basis.seq > negative.seq,
+        _ => false,
+    };
+    accepted_after_no || taken_off_by_us
+}
+
 /// Makes the change that subscribes a person, if consent stands. The only way to a [`ConsentProof`].
 ///
-/// An unsubscription at the provider may be lifted when the person accepted after the last no, or when it was we who
-/// took the person off; otherwise it is the person's own and stays.
+/// An unsubscription at the provider that [`restores`] does not cover is the person's own and stays.
 #[must_use]
 pub fn subscribe(confirmed: Confirmed, now: Timestamp) -> Option<Change> {
     if !confirmed.standing.sendable(now) {
         return None;
     }
     let basis = confirmed.standing.basis?;
-    let accepted_after_no = confirmed.standing.negative.is_some_and(|negative| basis.seq > negative.seq);
     Some(Change::Subscribe {
         email: confirmed.email,
         fields: confirmed.fields,
         presence: confirmed.presence,
-        lift: accepted_after_no || confirmed.taken_off_by_us,
+        lift: restores(&confirmed.standing, confirmed.taken_off_by_us),
         proof: attest(basis.id),
     })
 }

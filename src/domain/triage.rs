@@ -264,7 +264,7 @@ impl Columns {
                 Field::Tags => contact.tags.get_or_insert_default().extend(tags(cell)),
                 Field::Prospect => contact.prospect = Some(truth(cell).ok_or(CellFault::Truth("prospect"))?),
                 Field::Professional => {
-                    contact.professional = Some(truth(cell).ok_or(CellFault::Truth("professional"))?)
+                    contact.professional = Some(truth(cell).ok_or(CellFault::Truth("professional"))?);
                 }
                 Field::Bin => contact.bin = Some(truth(cell).ok_or(CellFault::Truth("bin"))?),
                 Field::AcceptedAt => set(&mut contact.accepted_at, cell),

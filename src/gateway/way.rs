@@ -7,15 +7,11 @@ use crate::gateway::quota::Budget;
 use crate::gateway::retry::again;
 use crate::random::Random;
 use async_trait::async_trait;
-use consentd_provider::{Gateway, ProviderError, Repeat, Request, Response};
+use consentd_provider::{Gateway, ProviderError, Request, Response, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::Instrument;
 use uuid::Uuid;
-
-/// A call that writes must begin soon after what it writes was checked, so it does not wait longer than this; its
-/// caller checks again.
-const PATIENCE_OF_WRITES: Duration = Duration::from_millis(400);
 
 pub(super) struct Way {
     pub(super) account: Uuid,
@@ -30,6 +26,22 @@ pub(super) struct Way {
 #[async_trait]
 impl Gateway for Way {
     async fn send(&self, request: Request) -> Result<Response, ProviderError> {
+        self.traced(&request, self.limits.patience).await
+    }
+
+    async fn send_before(&self, request: Request, deadline: Timestamp) -> Result<Response, ProviderError> {
+        let late = || ProviderError::Throttled { retry_after: Some(Duration::ZERO) };
+        let left = u64::try_from(deadline - self.clock.now()).map(Duration::from_micros).map_err(|_| late())?;
+        match self.traced(&request, self.limits.patience.min(left)).await {
+            // The quota has room again soon, but what the request stands on will be too old by then.
+            Err(ProviderError::Throttled { retry_after: Some(wait) }) if wait <= self.limits.patience => Err(late()),
+            other => other,
+        }
+    }
+}
+
+impl Way {
+    async fn traced(&self, request: &Request, patience: Duration) -> Result<Response, ProviderError> {
         let span = tracing::info_span!(
             "provider.call",
             connection.id = %self.account,
@@ -39,15 +51,13 @@ impl Gateway for Way {
             http.status = tracing::field::Empty,
             duration_ms = tracing::field::Empty,
         );
-        self.calls(&request).instrument(span).await
+        self.calls(request, patience).instrument(span).await
     }
-}
 
-impl Way {
-    async fn calls(&self, request: &Request) -> Result<Response, ProviderError> {
+    async fn calls(&self, request: &Request, patience: Duration) -> Result<Response, ProviderError> {
         let mut made = 0;
         loop {
-            self.place(request).await?;
+            self.place(request, patience).await?;
             let result = self.call(request).await;
             made += 1;
             let Some(wait) = again(request.repeat, made, &result, &*self.random) else { return result };
@@ -56,11 +66,7 @@ impl Way {
     }
 
     /// Waits for a place in every quota that binds the call.
-    async fn place(&self, request: &Request) -> Result<(), ProviderError> {
-        let patience = match request.repeat {
-            Repeat::Safe => self.limits.patience,
-            Repeat::Never => self.limits.patience.min(PATIENCE_OF_WRITES),
-        };
+    async fn place(&self, request: &Request, patience: Duration) -> Result<(), ProviderError> {
         self.budget.take(request.family, patience).await.map_err(|wait| {
             tracing::debug!(wait_ms = millis(wait), "no place in the quota");
             ProviderError::Throttled { retry_after: Some(wait) }

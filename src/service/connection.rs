@@ -405,12 +405,15 @@ impl Core {
         let list = account.provider.create_list(&*account.gateway, name).await?;
         let mut changed = connection.clone();
         changed.list.clone_from(&list.id);
-        self.save_connection(&changed).await?;
+        let mut tx = self.store.begin().await?;
+        tx.update_connection(&changed).await?;
+        tx.want_walk(&changed, self.now()).await?;
+        tx.commit().await?;
         Ok(list)
     }
 }
 
-fn check_mapping(mapping: &BTreeMap<String, String>) -> Result<(), ServiceError> {
+pub(crate) fn check_mapping(mapping: &BTreeMap<String, String>) -> Result<(), ServiceError> {
     for (ours, theirs) in mapping {
         if !MAPPABLE.contains(&ours.as_str()) {
             return Err(ServiceError::Invalid(format!("`{ours}` is not a field; there are: {}", MAPPABLE.join(", "))));

@@ -56,6 +56,31 @@ impl Core {
         Ok(purpose)
     }
 
+    /// Changes a purpose. A new version of its text makes links that were sent with the old one unable to accept; what
+    /// people accepted before stands.
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] for an empty text.
+    pub async fn change_purpose(
+        &self,
+        tenant: &Tenant,
+        purpose: &Purpose,
+        new_version: bool,
+    ) -> Result<Purpose, ServiceError> {
+        if purpose.body.trim().is_empty() {
+            return Err(ServiceError::Invalid("a purpose needs the text that people consent to".into()));
+        }
+        let changed = Purpose {
+            text_version: purpose.text_version + i64::from(new_version),
+            validity_days: purpose.validity_days.max(0),
+            ..purpose.clone()
+        };
+        let mut tx = self.store.begin().await?;
+        tx.update_purpose(tenant.id, &changed).await?;
+        tx.commit().await?;
+        Ok(changed)
+    }
+
     /// A tenant's purpose by its short name, or the default one.
     ///
     /// # Errors

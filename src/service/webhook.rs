@@ -12,6 +12,7 @@ use crate::store::{Address, Connection, EVERY_PURPOSE, KeptDelivery, Suppression
 use consentd_provider::{Affected, EmailAddress, EventKind, Provider, ProviderEvent, Verified};
 use serde_json::json;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// How long one daemon may work on a delivery before another takes it over.
 const LEASE: Timestamp = 2 * MINUTE;
@@ -70,10 +71,10 @@ impl Core {
         delivery: &KeptDelivery,
         desks: &mut HashMap<ConnectionId, Desk>,
     ) -> Result<(), ServiceError> {
-        if !desks.contains_key(&delivery.connection) {
-            desks.insert(delivery.connection, self.desk(delivery).await?);
-        }
-        let Some(desk) = desks.get(&delivery.connection) else { return Ok(()) };
+        let desk = match desks.entry(delivery.connection) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(self.desk(delivery).await?),
+        };
         let events = match desk.provider.read(&Verified::stored(&delivery.body)) {
             Ok(events) => events,
             Err(error) => return self.put_aside(delivery, "quarantined", &error.to_string()).await,
@@ -159,11 +160,7 @@ impl Core {
         let (tenant, connection) = (desk.tenant.id, desk.connection.id);
         let (act, purposes, disposition) = match event.kind {
             EventKind::Unsubscribed => {
-                let purposes = concerned(desk, &event.affected);
-                if purposes.is_empty() {
-                    return Ok("other_list");
-                }
-                for purpose in purposes {
+                for purpose in concerned(desk, &event.affected) {
                     self.unsubscribe_by_provider(tx, desk, delivery, event, &variants, address, purpose).await?;
                 }
                 return Ok("withdrawn");
@@ -283,20 +280,20 @@ impl Core {
 }
 
 /// Which purposes an unsubscription is about: those of the connections bound to the lists it names in the same
-/// provider, or all of them where the provider does not say. Lists that consentd does not manage are not its business.
+/// provider. A list that no connection is bound to is taken for the connection's own, and where the provider names none
+/// it is about all purposes: in doubt a person is mailed less.
 fn concerned(desk: &Desk, affected: &Affected) -> Vec<Option<PurposeId>> {
-    match affected {
-        Affected::Account => vec![None],
-        Affected::Lists(lists) => {
-            let mut purposes: Vec<Option<PurposeId>> = desk
-                .siblings
-                .iter()
-                .filter(|other| other.provider == desk.connection.provider && lists.contains(&other.list))
-                .map(|other| Some(other.purpose))
-                .collect();
-            purposes.sort_unstable();
-            purposes.dedup();
-            purposes
-        }
+    let Affected::Lists(lists) = affected else { return vec![None] };
+    let mut purposes: Vec<PurposeId> = desk
+        .siblings
+        .iter()
+        .filter(|other| other.provider == desk.connection.provider && lists.contains(&other.list))
+        .map(|other| other.purpose)
+        .collect();
+    if purposes.is_empty() {
+        purposes.push(desk.connection.purpose);
     }
+    purposes.sort_unstable();
+    purposes.dedup();
+    purposes.into_iter().map(Some).collect()
 }

@@ -22,9 +22,12 @@ const CHUNK: usize = 64 * 1024;
 /// Why a row cannot be used. The rows after it can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RowFault {
-    /// Longer than [`ROW`] without a line break outside quotes.
-    #[error("the row is longer than 64 KiB; is there an opening quote without its closing one?")]
+    /// Longer than [`ROW`].
+    #[error("the row is longer than 64 KiB")]
     TooLong,
+    /// A quote opens and does not close within [`ROW`].
+    #[error("an opening quote has no closing one")]
+    OpenQuote,
     /// A cell is longer than [`CELL`].
     #[error("a cell is longer than 8 KiB")]
     CellTooLong,
@@ -99,6 +102,7 @@ pub struct Sheet {
     input: Box<dyn Read + Send>,
     /// Decodes UTF-16 into the buffer; other encodings stay bytes until a row is complete.
     utf16: Option<Decoder>,
+    chunk: Vec<u8>,
     buffer: Vec<u8>,
     /// Where the next row begins in the buffer.
     start: usize,
@@ -120,6 +124,7 @@ impl Sheet {
         let mut sheet = Self {
             input,
             utf16: None,
+            chunk: Vec::new(),
             buffer: Vec::with_capacity(2 * CHUNK),
             start: 0,
             ended: false,
@@ -131,7 +136,7 @@ impl Sheet {
             headings: Vec::new(),
         };
         sheet.fill()?;
-        sheet.read_mark()?;
+        sheet.read_mark();
         let head = sheet.buffer.get(sheet.start..).unwrap_or_default();
         if [b"PK\x03\x04".as_slice(), b"\xd0\xcf\x11\xe0", b"\x1f\x8b", b"%PDF"]
             .iter()
@@ -185,7 +190,7 @@ impl Sheet {
                     self.line += lines;
                     (raw, None)
                 }
-                End::TooLong => (self.skip_line()?, Some(RowFault::TooLong)),
+                End::Broken(fault) => (self.skip_line()?, Some(fault)),
             };
             let raw = without_line_break(raw);
             if raw.iter().all(|byte| *byte == self.delimiter || byte.is_ascii_whitespace()) {
@@ -237,7 +242,7 @@ impl Sheet {
         }
     }
 
-    fn read_mark(&mut self) -> Result<(), FileFault> {
+    fn read_mark(&mut self) {
         let head = self.buffer.get(self.start..).unwrap_or_default();
         let (decoder, skip) = if head.starts_with(b"\xef\xbb\xbf") {
             self.encoding = Encoding::Utf8;
@@ -258,14 +263,14 @@ impl Sheet {
             self.start = 0;
             self.take_in(&raw, false);
         }
-        Ok(())
     }
 
     /// Reads more into the buffer, dropping what was used.
     fn fill(&mut self) -> Result<(), FileFault> {
         self.buffer.drain(..self.start);
         self.start = 0;
-        let mut chunk = [0; CHUNK];
+        let mut chunk = std::mem::take(&mut self.chunk);
+        chunk.resize(CHUNK, 0);
         let count = loop {
             match self.input.read(&mut chunk) {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
@@ -277,6 +282,7 @@ impl Sheet {
             self.ended = count == 0;
             self.take_in(chunk.get(..count).unwrap_or_default(), count == 0);
         }
+        self.chunk = chunk;
         Ok(())
     }
 
@@ -303,16 +309,15 @@ impl Sheet {
                     return Ok(Some(End::Whole { length: at, lines: scan.lines }));
                 }
                 if at >= ROW {
-                    return Ok(Some(End::TooLong));
+                    return Ok(Some(End::Broken(scan.fault())));
                 }
             }
             if self.ended {
                 if at == 0 {
                     return Ok(None);
                 }
-                // An open quote at the end of the file: the row is the first line only.
-                if scan.is_quoted() && scan.lines > 0 {
-                    return Ok(Some(End::TooLong));
+                if scan.place == Place::Quoted {
+                    return Ok(Some(End::Broken(scan.fault())));
                 }
                 return Ok(Some(End::Whole { length: at, lines: scan.lines + 1 }));
             }
@@ -341,7 +346,7 @@ impl Sheet {
 
 enum End {
     Whole { length: usize, lines: u64 },
-    TooLong,
+    Broken(RowFault),
 }
 
 /// Finds the end of a row: a line break outside quotes. A quote opens only at the beginning of a cell, so that
@@ -366,8 +371,8 @@ impl Scan {
         Self { delimiter, place: Place::Begin, lines: 0 }
     }
 
-    const fn is_quoted(&self) -> bool {
-        matches!(self.place, Place::Quoted)
+    const fn fault(&self) -> RowFault {
+        if matches!(self.place, Place::Quoted) { RowFault::OpenQuote } else { RowFault::TooLong }
     }
 
     /// Takes one byte; true when it ends the row.
@@ -547,7 +552,7 @@ mod tests {
     fn an_open_quote_costs_its_line_only() {
         let (_, rows) = read(b"a;b\n1;\"open\n2;x\n3;y\n");
         let faults: Vec<_> = rows.iter().map(|row| row.cells.clone().err()).collect();
-        assert_eq!(faults, [Some(RowFault::TooLong), None, None]);
+        assert_eq!(faults, [Some(RowFault::OpenQuote), None, None]);
         assert_eq!(cells(&rows[2]), ["3", "y"]);
         let mut long = b"a;b\n1;\"open\n".to_vec();
         long.extend_from_slice("2;x\n".repeat(40_000).as_bytes());

@@ -2,12 +2,16 @@
 
 use crate::clock::Timestamp;
 use crate::domain::ids::{AddressId, MailboxId, PurposeId, TenantId};
-use crate::store::db::{Ask, sql};
+use crate::store::db::{Ask, Sql, sql};
 use crate::store::holding::id_list;
 use crate::store::{Store, StoreError, TenantKey, Tx};
 use consentd_provider::EmailAddress;
 use std::collections::HashMap;
 use uuid::Uuid;
+
+// Read inside and outside of transactions.
+const BY_ID: Sql = sql!("address/by_id");
+const OF_MAILBOX: Sql = sql!("address/of_mailbox");
 
 /// An address as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,7 +130,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn addresses_of(&self, tenant: TenantId, mailbox: MailboxId) -> Result<Vec<Address>, StoreError> {
-        let rows: Vec<Row> = self.db.q(sql!("address/of_mailbox")).bind(tenant.0).bind(mailbox.0).all().await?;
+        let rows: Vec<Row> = self.db.q(OF_MAILBOX).bind(tenant.0).bind(mailbox.0).all().await?;
         rows.into_iter().map(Address::try_from).collect()
     }
 
@@ -135,7 +139,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn address(&self, tenant: TenantId, id: AddressId) -> Result<Option<Address>, StoreError> {
-        let row: Option<Row> = self.db.q(sql!("address/by_id")).bind(tenant.0).bind(id.0).opt().await?;
+        let row: Option<Row> = self.db.q(BY_ID).bind(tenant.0).bind(id.0).opt().await?;
         row.map(Address::try_from).transpose()
     }
 
@@ -159,7 +163,7 @@ impl Tx {
     /// # Errors
     /// [`StoreError`].
     pub async fn addresses_of(&mut self, tenant: TenantId, mailbox: MailboxId) -> Result<Vec<Address>, StoreError> {
-        let rows: Vec<Row> = self.q(sql!("address/of_mailbox")).bind(tenant.0).bind(mailbox.0).all().await?;
+        let rows: Vec<Row> = self.q(OF_MAILBOX).bind(tenant.0).bind(mailbox.0).all().await?;
         rows.into_iter().map(Address::try_from).collect()
     }
 
@@ -168,7 +172,7 @@ impl Tx {
     /// # Errors
     /// [`StoreError::Database`] when there is no such address.
     pub async fn mailbox_of(&mut self, tenant: TenantId, address: AddressId) -> Result<MailboxId, StoreError> {
-        let row: Row = self.q(sql!("address/by_id")).bind(tenant.0).bind(address.0).one().await?;
+        let row: Row = self.q(BY_ID).bind(tenant.0).bind(address.0).one().await?;
         Ok(MailboxId(row.mailbox_id))
     }
 

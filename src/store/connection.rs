@@ -228,6 +228,14 @@ impl Store {
         row.map(Connection::try_from).transpose()
     }
 
+    /// Until when a daemon owns a connection's account; an instant of the past when none does.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn leased_until(&self, tenant: TenantId, id: ConnectionId) -> Result<Timestamp, StoreError> {
+        Ok(self.db.q(sql!("connection/leased")).bind(tenant.0).bind(id.0).one::<(i64,)>().await?.0)
+    }
+
     /// Connections whose bell should have rung by now.
     ///
     /// # Errors

@@ -10,11 +10,15 @@ use crate::domain::fold::{Event, Standing};
 use crate::domain::ids::{AddressId, MailboxId, PurposeId, StatementId, TenantId};
 use crate::random::{self, Random};
 use crate::store::address::hex_list;
-use crate::store::db::sql;
+use crate::store::db::{Sql, sql};
 use crate::store::standing::Kept;
 use crate::store::{Store, StoreError, Tenant, TenantKey, Tx};
 use std::collections::HashMap;
 use uuid::Uuid;
+
+// Read inside and outside of transactions.
+const OF_ADDRESS: Sql = sql!("statement/of_address");
+const PAGE: Sql = sql!("statement/page");
 
 /// A line to be written.
 #[derive(Debug, Clone)]
@@ -290,7 +294,7 @@ impl Tx {
     /// # Errors
     /// [`StoreError`].
     pub async fn lines_of(&mut self, tenant: TenantId, address: AddressId) -> Result<Vec<Line>, StoreError> {
-        let rows: Vec<Row> = self.q(sql!("statement/of_address")).bind(tenant.0).bind(address.0).all().await?;
+        let rows: Vec<Row> = self.q(OF_ADDRESS).bind(tenant.0).bind(address.0).all().await?;
         rows.into_iter().map(|row| row.line(tenant)).collect()
     }
 
@@ -299,7 +303,7 @@ impl Tx {
     /// # Errors
     /// [`StoreError`].
     pub async fn lines_after(&mut self, tenant: TenantId, seq: i64, limit: i64) -> Result<Vec<Line>, StoreError> {
-        let rows: Vec<Row> = self.q(sql!("statement/page")).bind(tenant.0).bind(seq).bind(limit).all().await?;
+        let rows: Vec<Row> = self.q(PAGE).bind(tenant.0).bind(seq).bind(limit).all().await?;
         rows.into_iter().map(|row| row.line(tenant)).collect()
     }
 
@@ -352,7 +356,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn lines_after(&self, tenant: TenantId, seq: i64, limit: i64) -> Result<Vec<Line>, StoreError> {
-        let rows: Vec<Row> = self.db.q(sql!("statement/page")).bind(tenant.0).bind(seq).bind(limit).all().await?;
+        let rows: Vec<Row> = self.db.q(PAGE).bind(tenant.0).bind(seq).bind(limit).all().await?;
         rows.into_iter().map(|row| row.line(tenant)).collect()
     }
 
@@ -361,7 +365,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn lines_of(&self, tenant: TenantId, address: AddressId) -> Result<Vec<Line>, StoreError> {
-        let rows: Vec<Row> = self.db.q(sql!("statement/of_address")).bind(tenant.0).bind(address.0).all().await?;
+        let rows: Vec<Row> = self.db.q(OF_ADDRESS).bind(tenant.0).bind(address.0).all().await?;
         rows.into_iter().map(|row| row.line(tenant)).collect()
     }
 

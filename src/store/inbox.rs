@@ -108,6 +108,15 @@ impl Store {
         Ok(rows.into_iter().map(KeptDelivery::from).collect())
     }
 
+    /// A delivery of a tenant by its id.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn delivery(&self, tenant: TenantId, id: InboxId) -> Result<Option<KeptDelivery>, StoreError> {
+        let row: Option<Row> = self.db.q(sql!("inbox/one")).bind(tenant.0).bind(id.0).opt().await?;
+        Ok(row.map(KeptDelivery::from))
+    }
+
     /// What came of the events of a connection: kind, disposition, how many, how often repeated.
     ///
     /// # Errors

@@ -37,6 +37,7 @@ pub use people::PersonRow;
 pub use purpose::Purpose;
 pub use record::Record;
 pub use run::{NewItem, OpenItem, PendingItem, Removal, Run, RunState, ShownItem};
+pub use search::Group;
 pub use standing::Kept;
 pub use tenant::{NewTenant, Tenant};
 pub use token::{Link, NewLink};

@@ -2,9 +2,12 @@
 
 use crate::clock::{DAY, Timestamp};
 use crate::domain::ids::{PurposeId, TenantId};
-use crate::store::db::sql;
+use crate::store::db::{Sql, sql};
 use crate::store::{Store, StoreError, Tx};
 use uuid::Uuid;
+
+// Read inside and outside of transactions.
+const ALL: Sql = sql!("purpose/all");
 
 /// A purpose of sending.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +67,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn purposes(&self, tenant: TenantId) -> Result<Vec<Purpose>, StoreError> {
-        Ok(self.db.q(sql!("purpose/all")).bind(tenant.0).all::<Row>().await?.into_iter().map(Purpose::from).collect())
+        Ok(self.db.q(ALL).bind(tenant.0).all::<Row>().await?.into_iter().map(Purpose::from).collect())
     }
 }
 
@@ -74,7 +77,24 @@ impl Tx {
     /// # Errors
     /// [`StoreError`].
     pub async fn purposes(&mut self, tenant: TenantId) -> Result<Vec<Purpose>, StoreError> {
-        Ok(self.q(sql!("purpose/all")).bind(tenant.0).all::<Row>().await?.into_iter().map(Purpose::from).collect())
+        Ok(self.q(ALL).bind(tenant.0).all::<Row>().await?.into_iter().map(Purpose::from).collect())
+    }
+
+    /// Writes back what may be changed about a purpose.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn update_purpose(&mut self, tenant: TenantId, purpose: &Purpose) -> Result<(), StoreError> {
+        self.q(sql!("purpose/update"))
+            .bind(tenant.0)
+            .bind(purpose.id.0)
+            .bind(&*purpose.name)
+            .bind(&*purpose.body)
+            .bind(purpose.text_version)
+            .bind(purpose.validity_days)
+            .exec()
+            .await?;
+        Ok(())
     }
 
     /// Adds a purpose.

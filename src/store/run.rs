@@ -168,7 +168,7 @@ pub struct NewItem {
     pub mailbox: MailboxId,
     /// The address to name.
     pub address: AddressId,
-    /// `add`, `update`, `withdraw` or `leave`.
+    /// `add`, `update`, `restore`, `withdraw` or `leave`.
     pub action: &'static str,
     /// Why, a stable word.
     pub reason: &'static str,
@@ -270,6 +270,14 @@ impl Store {
     /// [`StoreError`].
     pub async fn item_counts(&self, tenant: TenantId, run: RunId) -> Result<Vec<(String, String, i64)>, StoreError> {
         self.db.q(sql!("run_item/counts")).bind(tenant.0).bind(run.0).all().await
+    }
+
+    /// How many items of a run have which action for which reason.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn item_reasons(&self, tenant: TenantId, run: RunId) -> Result<Vec<(String, String, i64)>, StoreError> {
+        self.db.q(sql!("run_item/reasons")).bind(tenant.0).bind(run.0).all().await
     }
 
     /// How many people a run leaves alone, by reason.
@@ -398,12 +406,18 @@ impl Tx {
         Ok(self.q(sql!("run_item/last")).bind(tenant.0).bind(run.0).one::<(i64,)>().await?.0)
     }
 
-    /// Items that put somebody on the list and are still to be done.
+    /// Items that put somebody on the list and are still to be done: those that restore somebody, or the others.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn open_items(&mut self, tenant: TenantId, run: RunId, limit: i64) -> Result<Vec<OpenItem>, StoreError> {
-        self.q(sql!("run_item/open")).bind(tenant.0).bind(run.0).bind(limit).all().await
+    pub async fn open_items(
+        &mut self,
+        tenant: TenantId,
+        run: RunId,
+        restoring: bool,
+        limit: i64,
+    ) -> Result<Vec<OpenItem>, StoreError> {
+        self.q(sql!("run_item/open")).bind(tenant.0).bind(run.0).bind(restoring).bind(limit).all().await
     }
 
     /// Items that take somebody off and are still to be queued.

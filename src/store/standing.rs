@@ -5,10 +5,13 @@ use crate::domain::consent::{Actor, State};
 use crate::domain::fold::{Basis, Flags, Negative, Standing};
 use crate::domain::ids::{AddressId, MailboxId, PurposeId, StatementId, TenantId};
 use crate::store::address::hex_list;
-use crate::store::db::{Ask, sql};
+use crate::store::db::{Ask, Sql, sql};
 use crate::store::holding::id_list;
 use crate::store::{Store, StoreError, Tx};
 use uuid::Uuid;
+
+// Read inside and outside of transactions.
+const OF_ADDRESS: Sql = sql!("standing/of_address");
 
 /// Where an address stands for one purpose, with the keys it is kept under.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +100,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn standings(&self, tenant: TenantId, address: AddressId) -> Result<Vec<Kept>, StoreError> {
-        let rows = self.db.q(sql!("standing/of_address")).bind(tenant.0).bind(address.0).all::<Row>().await?;
+        let rows = self.db.q(OF_ADDRESS).bind(tenant.0).bind(address.0).all::<Row>().await?;
         rows.into_iter().map(Kept::try_from).collect()
     }
 
@@ -156,7 +159,7 @@ impl Tx {
     /// # Errors
     /// [`StoreError`].
     pub async fn standings(&mut self, tenant: TenantId, address: AddressId) -> Result<Vec<Kept>, StoreError> {
-        let rows = self.q(sql!("standing/of_address")).bind(tenant.0).bind(address.0).all::<Row>().await?;
+        let rows = self.q(OF_ADDRESS).bind(tenant.0).bind(address.0).all::<Row>().await?;
         rows.into_iter().map(Kept::try_from).collect()
     }
 

@@ -43,6 +43,10 @@ impl Gateway for Way {
     async fn send(&self, request: Request) -> Result<Response, ProviderError> {
         self.gateway.send(request).await
     }
+
+    async fn send_before(&self, request: Request, deadline: Timestamp) -> Result<Response, ProviderError> {
+        self.gateway.send_before(request, deadline).await
+    }
 }
 
 const LIMITS: Limits =

@@ -9,8 +9,11 @@
     reason = "what helps a test fails with it; the linter excuses the test functions only"
 )]
 
+mod tree;
 mod world;
 
+mod audience;
+mod cli;
 mod config;
 mod conformance;
 mod consent;
@@ -18,7 +21,13 @@ mod daemon;
 mod demo;
 mod gateway;
 mod hooks;
+mod import;
+mod layers;
 mod pages;
 mod sandbox;
+mod schema;
 mod served;
+mod simulation;
+mod sql;
+mod sync;
 mod toy;

@@ -1,6 +1,6 @@
 //! The only way out of the process.
 
-use crate::ProviderError;
+use crate::{ProviderError, Timestamp};
 use async_trait::async_trait;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::SecretString;
@@ -129,6 +129,13 @@ pub trait Gateway: Send + Sync {
     /// # Errors
     /// [`ProviderError::Unreachable`] without an answer, [`ProviderError::Throttled`] when a local quota is used up.
     async fn send(&self, request: Request) -> Result<Response, ProviderError>;
+
+    /// Sends one request, unless its first byte would leave after `deadline` because a quota has to be waited for. What
+    /// was checked before the request is then too old to act on.
+    ///
+    /// # Errors
+    /// As [`Gateway::send`]; [`ProviderError::Throttled`] with no wait, and nothing sent, after the deadline.
+    async fn send_before(&self, request: Request, deadline: Timestamp) -> Result<Response, ProviderError>;
 }
 
 /// What RFC 3986 calls unreserved stays; everything else is encoded, `+` and `@` included.

@@ -45,30 +45,20 @@ impl Import<'_> {
             if !self.seen.insert(short(mac)) {
                 continue;
             }
-            let of_address = match known.mailbox(mac) {
-                Some(mailbox) => {
-                    // Whoever said no and then yes again has said so later than any file from before.
-                    let settled =
-                        self.refused_purposes().all(|purpose| known.standing(mailbox, purpose).negative.is_some());
-                    if let (false, Some(spelling)) = (settled, known.spellings(mailbox).first()) {
-                        let evidence = row.contact.as_ref().map_or(Value::Null, |contact| self.evidence(row, contact));
-                        work.said.push((spelling.clone(), evidence));
-                    }
-                    verdict_of(&known.standing(mailbox, self.purpose), true)
+            let of_address = if let Some(mailbox) = known.mailbox(mac) {
+                // Whoever said no and then yes again has said so later than any file from before.
+                let settled =
+                    self.refused_purposes().all(|purpose| known.standing(mailbox, purpose).negative.is_some());
+                if let (false, Some(spelling)) = (settled, known.spellings(mailbox).first()) {
+                    let evidence = row.contact.as_ref().map_or(Value::Null, |contact| self.evidence(row, contact));
+                    work.said.push((spelling.clone(), evidence));
                 }
-                None => {
-                    let listed = known.suppressed(mac);
-                    let missing = match self.options.purpose {
-                        Some(purpose) => !listed.contains(&purpose),
-                        None => !listed.contains(&EVERY_PURPOSE),
-                    };
-                    if missing {
-                        work.unknown.push(*mac);
-                        Verdict::External
-                    } else {
-                        Verdict::Refused
-                    }
-                }
+                verdict_of(&known.standing(mailbox, self.purpose), true)
+            } else if known.suppressed(mac).contains(&self.options.purpose.unwrap_or(EVERY_PURPOSE)) {
+                Verdict::Refused
+            } else {
+                work.unknown.push(*mac);
+                Verdict::External
             };
             if verdict == Verdict::Duplicate {
                 verdict = of_address;

@@ -16,7 +16,7 @@ use crate::domain::ids::PurposeId;
 use crate::domain::triage::{Columns, Field, Verdict, verdict_of};
 use crate::service::{Core, ServiceError};
 use crate::source::csv::Encoding;
-use crate::store::{Ask, EVERY_PURPOSE, Purpose, Tenant, TenantKey, Tx};
+use crate::store::{Ask, EVERY_PURPOSE, Purpose, Tenant, TenantKey};
 use known::Known;
 use read::Parsed;
 use rejects::Rejects;

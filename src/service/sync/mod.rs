@@ -5,6 +5,7 @@
 //! round, because whatever was not answered is *unknown* and is read back.
 
 mod follow;
+mod outlook;
 mod plan;
 mod push;
 mod read_back;
@@ -21,6 +22,7 @@ use crate::service::connection::Account;
 use crate::service::{Core, ServiceError};
 use crate::store::{Connection, ConnectionState, Tenant, TenantKey};
 
+pub use outlook::Outlook;
 pub use run::RunReport;
 
 /// One daemon's conversation with one provider account.

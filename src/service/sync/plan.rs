@@ -26,6 +26,18 @@ pub(super) struct Candidate {
     pub(super) wish: Wish,
 }
 
+impl Candidate {
+    /// We took the mailbox off ourselves, and the provider was not seen to mail it since.
+    pub(super) const fn taken_off_by_us(&self) -> bool {
+        self.holding.taken_off_at > self.holding.seen_mailable_at
+    }
+
+    /// Whether subscribing this person lifts an unsubscription, which providers only let us do one by one.
+    pub(super) fn restores(&self) -> bool {
+        plan::restores(&self.standing, self.taken_off_by_us())
+    }
+}
+
 impl Session<'_> {
     /// Plans the next page. True while there is more.
     pub(super) async fn plan_page(&self, run: &mut Run) -> Result<bool, ServiceError> {
@@ -54,6 +66,7 @@ impl Session<'_> {
         let mut skips: BTreeMap<&'static str, i64> = BTreeMap::new();
         for candidate in &candidates {
             let (action, reason) = match candidate.wish {
+                Wish::Add | Wish::Update if candidate.restores() => ("restore", "consented"),
                 Wish::Add => ("add", "consented"),
                 Wish::Update => ("update", "consented"),
                 Wish::Withdraw(reason) => ("withdraw", reason.word()),

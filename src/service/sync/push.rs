@@ -17,6 +17,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use uuid::Uuid;
 
+/// How old a check may be when the first byte of what it allows leaves; a little less than the promised second.
+const FRESH: Timestamp = SECOND * 9 / 10;
+
+/// People restored with one check. Each takes calls of its own, so few can start while the check is fresh.
+const RESTORED: i64 = 8;
+
 /// A change that is written in the ledger and not yet sent.
 struct Issued {
     n: i64,
@@ -27,17 +33,20 @@ struct Issued {
 /// Lets requests that write start only while the check behind them is fresh.
 struct Fresh<'a> {
     inner: &'a dyn Gateway,
-    clock: &'a dyn crate::clock::Clock,
     until: Timestamp,
 }
 
 #[async_trait]
 impl Gateway for Fresh<'_> {
     async fn send(&self, request: Request) -> Result<Response, ProviderError> {
-        if request.repeat == Repeat::Never && self.clock.now() > self.until {
-            return Err(ProviderError::Throttled { retry_after: Some(Duration::ZERO) });
+        match request.repeat {
+            Repeat::Safe => self.inner.send(request).await,
+            Repeat::Never => self.inner.send_before(request, self.until).await,
         }
-        self.inner.send(request).await
+    }
+
+    async fn send_before(&self, request: Request, deadline: Timestamp) -> Result<Response, ProviderError> {
+        self.inner.send_before(request, deadline.min(self.until)).await
     }
 }
 
@@ -49,7 +58,10 @@ impl Session<'_> {
         let limit = i64::try_from(self.account.descriptor.chunk).unwrap_or(1);
         let mut tx = self.core.store.begin().await?;
         let head = tx.lock_head(tenant).await?;
-        let open = tx.open_items(tenant, run.id, limit).await?;
+        let mut open = tx.open_items(tenant, run.id, false, limit).await?;
+        if open.is_empty() {
+            open = tx.open_items(tenant, run.id, true, RESTORED.min(limit)).await?;
+        }
         if open.is_empty() {
             return Ok(false);
         }
@@ -66,6 +78,7 @@ impl Session<'_> {
                 tx.resolve_item(tenant, run.id, item.n, "overtaken", "", "").await?;
                 continue;
             };
+            let taken_off_by_us = candidate.taken_off_by_us();
             let before = candidate.holding;
             let presence = if before.held == Held::Never && !seen.contains_key(&candidate.mailbox) {
                 Presence::New
@@ -79,7 +92,7 @@ impl Session<'_> {
                 standing: candidate.standing,
                 fields: candidate.fields,
                 presence,
-                taken_off_by_us: before.taken_off_at > before.seen_mailable_at,
+                taken_off_by_us,
             };
             let Some(change) = plan::subscribe(confirmed, now) else {
                 tx.resolve_item(tenant, run.id, item.n, "overtaken", "", "").await?;
@@ -123,7 +136,7 @@ impl Session<'_> {
     }
 
     async fn send_fresh(&self, changes: &[Change], checked_at: Timestamp) -> Push {
-        let fresh = Fresh { inner: &*self.account.gateway, clock: &*self.core.clock, until: checked_at + SECOND / 2 };
+        let fresh = Fresh { inner: &*self.account.gateway, until: checked_at + FRESH };
         self.account.provider.push(&fresh, &self.account.audience, changes).await
     }
 

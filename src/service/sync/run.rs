@@ -5,7 +5,7 @@ use crate::domain::ids::{AddressId, MailboxId, RunId};
 use crate::domain::plan::Held;
 use crate::service::sync::Session;
 use crate::service::{Core, ServiceError};
-use crate::store::{Connection, ConnectionState, NewWithdrawal, Run, RunState};
+use crate::store::{Connection, ConnectionState, NewWithdrawal, Run, RunState, Tx};
 use consentd_provider::Scope;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -252,8 +252,14 @@ impl Session<'_> {
         let removals = tx.open_removals(self.tenant.id, run.id, REMOVALS).await?;
         let mut queued = false;
         for removal in removals.iter().filter(|removal| wanted(&removal.action)) {
+            let mailbox = MailboxId(removal.mailbox_id);
+            if removal.action == "withdraw" && self.consents_now(&mut tx, mailbox).await? {
+                tx.resolve_item(self.tenant.id, run.id, removal.n, "overtaken", "", "").await?;
+                queued = true;
+                continue;
+            }
             let new = NewWithdrawal {
-                mailbox: MailboxId(removal.mailbox_id),
+                mailbox,
                 address: AddressId(removal.address_id),
                 purpose: Some(self.connection.purpose),
                 scope: Scope::Purpose,
@@ -266,6 +272,12 @@ impl Session<'_> {
         }
         tx.commit().await?;
         Ok(queued)
+    }
+
+    /// Whether the person said yes after the plan was made.
+    async fn consents_now(&self, tx: &mut Tx, mailbox: MailboxId) -> Result<bool, ServiceError> {
+        let found = self.best_of(tx, mailbox).await?;
+        Ok(found.is_some_and(|(_, standing)| standing.sendable(self.now())))
     }
 
     async fn step(&self, run: &mut Run, state: RunState) -> Result<(), ServiceError> {

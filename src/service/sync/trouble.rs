@@ -54,23 +54,22 @@ impl Session<'_> {
 
     /// A refused call is no proof of wrong credentials (Mailjet sheet 1.2): only the check of the account is.
     async fn doubt_credentials(&self) -> Result<(), ServiceError> {
-        match self.account.provider.check(&*self.account.gateway).await {
-            Err(ProviderError::Credentials { status }) => {
-                let reason = format!(
-                    "the provider refuses the credentials (status {status}); enter new ones with `consentd connection credentials`"
-                );
-                let mut tx = self.core.store.begin().await?;
-                tx.set_connection_state(&self.connection, ConnectionState::Suspended, &reason).await?;
-                tx.set_backoff(&self.connection, self.now() + LONGEST, self.connection.failures + 1).await?;
-                tx.raise(self.tenant.id, self.connection.id, "suspended", self.connection.id.0, &reason, self.now())
-                    .await?;
-                Ok(tx.commit().await?)
-            }
-            _ => {
-                let failures = self.connection.failures + 1;
-                self.back_off(self.jittered(failures), failures).await
-            }
+        let Err(ProviderError::Credentials { status }) = self.account.provider.check(&*self.account.gateway).await
+        else {
+            let failures = self.connection.failures + 1;
+            return self.back_off(self.jittered(failures), failures).await;
+        };
+        let reason = format!(
+            "the provider refuses the credentials (status {status}); enter new ones with `consentd connection credentials`"
+        );
+        let mut tx = self.core.store.begin().await?;
+        // Only a working connection is suspended: it goes back to work by itself, which a new or a paused one must not.
+        if self.is_active() {
+            tx.set_connection_state(&self.connection, ConnectionState::Suspended, &reason).await?;
         }
+        tx.set_backoff(&self.connection, self.now() + LONGEST, self.connection.failures + 1).await?;
+        tx.raise(self.tenant.id, self.connection.id, "suspended", self.connection.id.0, &reason, self.now()).await?;
+        Ok(tx.commit().await?)
     }
 
     /// The credentials work again.
@@ -85,8 +84,9 @@ impl Session<'_> {
     pub(super) async fn recovered(&self) -> Result<(), ServiceError> {
         let mut tx = self.core.store.begin().await?;
         tx.set_backoff(&self.connection, 0, 0).await?;
-        tx.settle_incident(self.tenant.id, self.connection.id, "provider_failing", self.connection.id.0, self.now())
-            .await?;
+        for kind in ["provider_failing", "suspended"] {
+            tx.settle_incident(self.tenant.id, self.connection.id, kind, self.connection.id.0, self.now()).await?;
+        }
         Ok(tx.commit().await?)
     }
 }

@@ -93,8 +93,8 @@ impl Session<'_> {
             if matches!(outcome, Outcome::Applied) {
                 let known = holdings.remove(&w.mailbox).unwrap_or(Holding::never(w.mailbox, w.address));
                 // While a subscription may still land, the belief stays "unknown".
-                let held = if w.settled { Held::Withdrawn } else { known.held };
-                taken_off.push(Holding { held, taken_off_at: now, ..known });
+                let belief = if w.settled { Held::Withdrawn } else { known.held };
+                taken_off.push(Holding { held: belief, taken_off_at: now, ..known });
             }
             tx.save_withdrawal(tenant, connection, w, None).await?;
         }
@@ -134,6 +134,10 @@ impl Session<'_> {
             kept.push(Holding { held: Held::Withdrawn, ..holding });
             if before == Phase::Confirm {
                 self.receipt(&mut tx, &w, now).await?;
+            }
+            if self.wanted_again(&mut tx, &w).await? {
+                // A plan made meanwhile left the person alone, because the withdrawal was underway.
+                tx.mark_dirty(tenant, w.mailbox, self.connection.purpose, now).await?;
             }
         }
         tx.keep_holdings(tenant, connection, &kept).await?;

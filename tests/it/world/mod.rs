@@ -1,17 +1,24 @@
 //! A world for a test: a real database of either engine, a simulated clock, seeded chance, emulated providers.
 
+mod account;
 mod engine;
+mod fuse;
+mod records;
 
+pub use account::Account;
 pub use engine::Engine;
 pub(crate) use engine::on_both_engines;
+pub use fuse::Fuse;
 
-use consentd::clock::{Clock, SimulatedClock, Timestamp};
+use async_trait::async_trait;
+use consentd::clock::{Clock, SimulatedClock, Timestamp, micros};
 use consentd::domain::consent::Language;
 use consentd::random::SeededRandom;
 use consentd::service::{Core, Gateways, Rules};
 use consentd::store::{Address, MasterKey, NewTenant, Store, Tenant, TenantKey, Vault};
 use consentd_provider::emulator::{EmulatedGateway, EmulatedProvider, Emulator};
-use consentd_provider::{EmailAddress, Gateway, Quota, RateHeaders};
+use consentd_provider::{EmailAddress, Gateway, ProviderError, Quota, RateHeaders, Request, Response};
+use fuse::{MortalClock, MortalRandom};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -26,6 +33,7 @@ pub struct Providers(Mutex<HashMap<String, Arc<Mutex<EmulatedProvider>>>>);
 struct Emulated {
     providers: Arc<Providers>,
     clock: Arc<SimulatedClock>,
+    fuse: Arc<Fuse>,
 }
 
 impl Gateways for Emulated {
@@ -33,7 +41,7 @@ impl Gateways for Emulated {
         &self,
         _: uuid::Uuid,
         base_url: &str,
-        _: &[Quota],
+        quotas: &[Quota],
         _: Option<RateHeaders>,
     ) -> Result<Arc<dyn Gateway>, String> {
         let rest = base_url.trim_start_matches("http://");
@@ -42,7 +50,53 @@ impl Gateways for Emulated {
         let providers = self.providers.0.lock().unwrap();
         let provider = providers.get(host).ok_or_else(|| format!("no emulated provider at {host}"))?;
         let clock = self.clock.clone();
-        Ok(Arc::new(EmulatedGateway::new(provider.clone(), path.trim_end_matches('/'), Arc::new(move || clock.now()))))
+        let inner = EmulatedGateway::new(provider.clone(), path.trim_end_matches('/'), Arc::new(move || clock.now()));
+        Ok(Arc::new(Paced { inner, quotas: quotas.to_vec(), clock: self.clock.clone(), fuse: self.fuse.clone() }))
+    }
+}
+
+impl Providers {
+    /// All of them, in the order of their hosts.
+    pub fn all(&self) -> Vec<Arc<Mutex<EmulatedProvider>>> {
+        let providers = self.0.lock().unwrap();
+        let mut hosts: Vec<_> = providers.iter().collect();
+        hosts.sort_by_key(|(host, _)| *host);
+        hosts.into_iter().map(|(_, provider)| provider.clone()).collect()
+    }
+}
+
+/// Keeps the pace of the declared quotas, so that an emulator which counts calls has nothing to complain about.
+struct Paced {
+    inner: EmulatedGateway,
+    quotas: Vec<Quota>,
+    clock: Arc<SimulatedClock>,
+    fuse: Arc<Fuse>,
+}
+
+impl Paced {
+    fn pace(&self, family: &str) {
+        let quotas = self.quotas.iter().filter(|quota| quota.family == family);
+        let gap = quotas.map(|quota| quota.per / quota.limit.max(1)).max().unwrap_or_default();
+        self.clock.advance(micros(gap));
+    }
+}
+
+#[async_trait]
+impl Gateway for Paced {
+    async fn send(&self, request: Request) -> Result<Response, ProviderError> {
+        self.pace(request.family);
+        self.fuse.burn();
+        let answer = self.inner.send(request).await;
+        self.fuse.burn();
+        answer
+    }
+
+    async fn send_before(&self, request: Request, deadline: Timestamp) -> Result<Response, ProviderError> {
+        self.pace(request.family);
+        self.fuse.burn();
+        let answer = self.inner.send_before(request, deadline).await;
+        self.fuse.burn();
+        answer
     }
 }
 
@@ -54,28 +108,38 @@ pub struct World {
     pub clock: Arc<SimulatedClock>,
     /// Its providers.
     pub providers: Arc<Providers>,
+    /// Cut it and the daemon dies soon.
+    pub fuse: Arc<Fuse>,
+    /// The links that people were sent, by address.
+    links: Mutex<HashMap<String, String>>,
     engine: engine::Database,
 }
 
 impl World {
     /// An empty, migrated database of that engine.
     pub async fn new(engine: Engine) -> Self {
+        Self::seeded(engine, 7).await
+    }
+
+    /// The same, with chance that follows from a seed.
+    pub async fn seeded(engine: Engine, seed: u64) -> Self {
         let database = engine::Database::create(engine).await;
         let db = consentd::store::Db::open(&database.url, 4).await.expect("the database opens");
         db.migrate().await.expect("the schema is current");
         let clock = Arc::new(SimulatedClock::at(START));
-        let random = Arc::new(SeededRandom::new(7));
+        let fuse = Arc::new(Fuse::default());
+        let random = SeededRandom::new(seed);
         let providers = Arc::new(Providers::default());
         let core = Core {
-            store: Store::new(db, Vault::new(MasterKey::generate(&*random), vec![])),
-            clock: clock.clone(),
-            random,
-            gateways: Arc::new(Emulated { providers: providers.clone(), clock: clock.clone() }),
+            store: Store::new(db, Vault::new(MasterKey::generate(&random), vec![])),
+            clock: Arc::new(MortalClock { clock: clock.clone(), fuse: fuse.clone() }),
+            random: Arc::new(MortalRandom { random, fuse: fuse.clone() }),
+            gateways: Arc::new(Emulated { providers: providers.clone(), clock: clock.clone(), fuse: fuse.clone() }),
             providers: consentd::registry::providers(),
             rules: Rules::default(),
             public_url: "https://consent.example.org".into(),
         };
-        Self { core, clock, providers, engine: database }
+        Self { core, clock, providers, fuse, links: Mutex::default(), engine: database }
     }
 
     /// Puts an emulated provider at `http://<host>`.

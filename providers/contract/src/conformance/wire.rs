@@ -1,6 +1,6 @@
 //! A gateway that notes every request, paces them by the declared quotas, and can answer in the provider's place.
 
-use crate::{Gateway, Method, ProviderError, Quota, Repeat, Request, Response, Sent};
+use crate::{Gateway, Method, ProviderError, Quota, Repeat, Request, Response, Sent, Timestamp};
 use async_trait::async_trait;
 use secrecy::ExposeSecret;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -166,5 +166,9 @@ impl Gateway for Wire {
                 Ok(answer)
             }
         }
+    }
+
+    async fn send_before(&self, request: Request, _: Timestamp) -> Result<Response, ProviderError> {
+        self.send(request).await
     }
 }

@@ -5,6 +5,7 @@ use crate::{Gateway, ProviderError, Request, Response, Sent, Timestamp};
 use async_trait::async_trait;
 use secrecy::ExposeSecret;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Hands requests to an emulated provider in the same process.
 pub struct EmulatedGateway {
@@ -51,5 +52,12 @@ impl Gateway for EmulatedGateway {
             Reply::Reset => Err(ProviderError::Unreachable { sent: Sent::Maybe, source: "connection reset".into() }),
             Reply::Hang => Err(ProviderError::Unreachable { sent: Sent::Maybe, source: "timed out".into() }),
         }
+    }
+
+    async fn send_before(&self, request: Request, deadline: Timestamp) -> Result<Response, ProviderError> {
+        if (self.now)() > deadline {
+            return Err(ProviderError::Throttled { retry_after: Some(Duration::ZERO) });
+        }
+        self.send(request).await
     }
 }

@@ -1,1 +1,1 @@
-SELECT id, mac FROM mailbox WHERE tenant_id = $1 AND mac IN (SELECT unhex(value) FROM json_each($2))
+SELECT m.id, m.mac FROM json_each($2) j CROSS JOIN mailbox m ON m.tenant_id = $1 AND m.mac = unhex(j.value)

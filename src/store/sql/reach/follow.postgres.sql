@@ -1,6 +1,7 @@
 UPDATE reach SET (state, flags, valid_until) = (
     SELECT s.state, s.flags, s.valid_until FROM standing s
     WHERE s.tenant_id = reach.tenant_id AND s.mailbox_id = reach.mailbox_id AND s.purpose_id = reach.purpose_id LIMIT 1)
-WHERE tenant_id = $1 AND mailbox_id IN (SELECT CAST(value AS UUID) FROM json_array_elements_text(CAST($2 AS JSON)))
+WHERE tenant_id = $1 AND purpose_id IN (SELECT id FROM purpose WHERE tenant_id = $1)
+  AND mailbox_id IN (SELECT CAST(value AS UUID) FROM json_array_elements_text(CAST($2 AS JSON)))
   AND EXISTS (SELECT 1 FROM standing s
               WHERE s.tenant_id = reach.tenant_id AND s.mailbox_id = reach.mailbox_id AND s.purpose_id = reach.purpose_id)

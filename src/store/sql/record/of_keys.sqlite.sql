@@ -1,2 +1,3 @@
-SELECT id, kind, crm_id, last_name, first_name, company, language, postcode, town, country, prospect, professional, bin FROM record
-WHERE tenant_id = $1 AND kind = $2 AND crm_id IN (SELECT value FROM json_each($3))
+SELECT r.id, r.kind, r.crm_id, r.last_name, r.first_name, r.company, r.language, r.postcode, r.town, r.country, r.prospect,
+       r.professional, r.bin
+FROM json_each($3) j CROSS JOIN record r ON r.tenant_id = $1 AND r.kind = $2 AND r.crm_id = j.value

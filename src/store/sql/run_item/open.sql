@@ -1,2 +1,3 @@
 SELECT n, mailbox_id, address_id, action FROM run_item
-WHERE tenant_id = $1 AND run_id = $2 AND outcome = '' AND action IN ('add', 'update') ORDER BY n LIMIT $3
+WHERE tenant_id = $1 AND run_id = $2 AND outcome = '' AND action IN ('add', 'update', 'restore') AND (action = 'restore') = $3
+ORDER BY n LIMIT $4

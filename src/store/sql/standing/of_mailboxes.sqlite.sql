@@ -1,4 +1,3 @@
-SELECT address_id, purpose_id, mailbox_id, state, seq, since, basis_seq, basis_id, basis_at, valid_until, negative_seq,
-       negative_actor, asked_at, asked_since, asks, flags
-FROM standing WHERE tenant_id = $1 AND purpose_id = $2
-  AND mailbox_id IN (SELECT unhex(value) FROM json_each($3))
+SELECT s.address_id, s.purpose_id, s.mailbox_id, s.state, s.seq, s.since, s.basis_seq, s.basis_id, s.basis_at, s.valid_until,
+       s.negative_seq, s.negative_actor, s.asked_at, s.asked_since, s.asks, s.flags
+FROM json_each($3) j CROSS JOIN standing s ON s.tenant_id = $1 AND s.purpose_id = $2 AND s.mailbox_id = unhex(j.value)
