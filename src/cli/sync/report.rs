@@ -73,7 +73,8 @@ impl Report {
         let mut text =
             format!("{what} {} of {}: {}, asked for {begun}\n", r.id, self.connection, r.state.replace('_', " "));
         if !r.guard.is_empty() {
-            text += &format!("waits for a person: {}\n", r.guard);
+            let waits = if r.state == "awaiting_confirmation" { "waits for a person" } else { "needed a person" };
+            text += &format!("{waits}: {}\n", r.guard);
         }
         if !r.error.is_empty() {
             text += &format!("failed: {}\n", r.error);
