@@ -5,11 +5,8 @@ mod completions;
 mod connection;
 mod consent;
 mod context;
-<<<<<<< HEAD
 mod demo;
-=======
 mod doctor;
->>>>>>> import
 mod error;
 mod import;
 mod incident;
@@ -93,10 +90,8 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Run emulated providers on this machine, to try everything without an account.
     Sandbox(sandbox::Sandbox),
-<<<<<<< HEAD
     /// Watch the main job happen with invented tenants and people.
     Demo(demo::Demo),
-=======
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
     #[command(subcommand)]
@@ -118,7 +113,6 @@ enum Command {
     Key(key::KeyCommand),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
->>>>>>> import
 }
 
 /// Parses, runs, and turns what came of it into an exit code.
@@ -135,9 +129,7 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(command) => command.run(&context).await,
         Command::Migrate(command) => command.run(&context).await,
         Command::Sandbox(command) => command.run(&context).await,
-<<<<<<< HEAD
         Command::Demo(command) => command.run(&context).await,
-=======
         Command::Tenant(command) => command.run(&context).await,
         Command::Purpose(command) => command.run(&context).await,
         Command::Connection(command) => Box::pin(command.run(&context)).await,
@@ -150,7 +142,6 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Verify(command) => command.run(&context).await,
         Command::Key(command) => command.run(&context).await,
         Command::Completions(command) => Ok(command.run()),
->>>>>>> import
     };
     match result {
         Ok(exit) => exit.into(),
