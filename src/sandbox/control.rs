@@ -51,7 +51,7 @@ struct Asked {
     last: Option<usize>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum What {
     Unsubscribes,
