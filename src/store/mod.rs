@@ -19,6 +19,7 @@ mod search;
 mod standing;
 mod tenant;
 mod token;
+mod touched;
 mod vault;
 mod walk;
 mod withdrawal;
