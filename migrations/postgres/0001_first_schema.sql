@@ -148,7 +148,7 @@ CREATE TABLE standing (
     basis_at       BIGINT,
     valid_until    BIGINT,
     negative_seq   BIGINT,
-    negative_actor TEXT COLLATE "C",
+    annullable     BOOLEAN NOT NULL,
     asked_at       BIGINT,
     asked_since    BIGINT,
     asks           BIGINT NOT NULL,
@@ -183,6 +183,7 @@ CREATE TABLE reach (
     search       TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (tenant_id, purpose_id, mailbox_id, record_id)
 );
+-- Narrower than on SQLite: an entry here may not hold long texts, and groups are counted by hashing.
 CREATE INDEX reach_by_state ON reach (tenant_id, purpose_id, spelled, shared, state, flags, in_crm, valid_until, kind);
 
 -- Keyed digests of people who said no; kept after erasure, checked before import. The nil purpose means all.

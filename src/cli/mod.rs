@@ -1,6 +1,9 @@
 //! The command line: one file a command, nouns then verbs. Data goes to standard output, everything else to standard
 //! error; exit codes are listed at [`Exit`].
 
+#![expect(clippy::doc_markdown, reason = "the help shows these comments as they are")]
+
+mod audience;
 mod completions;
 mod connection;
 mod consent;
@@ -88,7 +91,6 @@ enum Command {
     Init(init::Init),
     Serve(serve::Serve),
     Migrate(migrate::Migrate),
-    /// Run emulated providers on this machine, to try everything without an account.
     Sandbox(sandbox::Sandbox),
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
@@ -101,6 +103,8 @@ enum Command {
     #[command(subcommand)]
     Import(import::ImportCommand),
     #[command(subcommand)]
+    Audience(audience::AudienceCommand),
+    #[command(subcommand)]
     Sync(sync::SyncCommand),
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
@@ -111,7 +115,6 @@ enum Command {
     Key(key::KeyCommand),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
-    /// Watch the main job happen with invented tenants and people.
     Demo(demo::Demo),
 }
 
@@ -135,6 +138,7 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Consent(command) => Box::pin(command.run(&context)).await,
         Command::Import(command) => Box::pin(command.run(&context)).await,
         Command::Doctor(command) => Box::pin(command.run(&context)).await,
+        Command::Audience(command) => Box::pin(command.run(&context)).await,
         Command::Sync(command) => Box::pin(command.run(&context)).await,
         Command::Webhook(command) => Box::pin(command.run(&context)).await,
         Command::Incident(command) => Box::pin(command.run(&context)).await,

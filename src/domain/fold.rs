@@ -90,8 +90,8 @@ pub struct Basis {
 pub struct Negative {
     /// Its position.
     pub seq: i64,
-    /// Who said it.
-    pub actor: Actor,
+    /// It is an operator's withdrawal and the only no since the last yes, so that two operators can take it back.
+    pub annullable: bool,
 }
 
 /// Where an address stands for one purpose.
@@ -105,9 +105,9 @@ pub struct Standing {
     pub negative: Option<Negative>,
     /// When the person was last asked.
     pub asked_at: Option<Timestamp>,
-    /// How often the person was asked since `asked_since`.
+    /// How often the person was asked since `asked_since`; at most two are told apart.
     pub asks: i64,
-    /// When the current year of asking began.
+    /// The last request but one if it lies less than [`ASKING_PERIOD`] before the last one, otherwise the last one.
     pub asked_since: Option<Timestamp>,
     /// Flags of the mailbox.
     pub flags: Flags,
@@ -149,7 +149,9 @@ impl Standing {
         self.seq = self.seq.max(event.seq);
         match (event.kind, event.actor) {
             (Kind::Accepted, Actor::Recipient) => self.accept(event),
-            (Kind::ProofImported, Actor::Operator) if self.negative.is_none() => self.accept(event),
+            (Kind::ProofImported, Actor::Operator) if self.negative.is_none() && self.basis.is_none() => {
+                self.accept(event);
+            }
             (Kind::Refused | Kind::AddressChanged, Actor::Recipient)
             | (Kind::Withdrawn, Actor::Recipient | Actor::Operator)
             | (Kind::ProviderUnsubscribed, Actor::Provider)
@@ -185,39 +187,40 @@ impl Standing {
     fn decline(&mut self, event: &Event) {
         let never_accepted = self.basis.is_none();
         let said_by_recipient = event.kind == Kind::Refused || event.kind == Kind::OptOutImported;
+        let is_first = !matches!(self.state, State::Refused | State::Withdrawn);
+        let annullable = is_first && event.kind == Kind::Withdrawn && event.actor == Actor::Operator;
         self.state = match self.state {
             State::Withdrawn => State::Withdrawn,
             _ if never_accepted && said_by_recipient => State::Refused,
             State::Refused if event.actor == Actor::System => State::Refused,
             _ => State::Withdrawn,
         };
-        self.negative = Some(Negative { seq: event.seq, actor: event.actor });
+        self.negative = Some(Negative { seq: event.seq, annullable });
     }
 
     fn ask(&mut self, event: &Event) {
         if matches!(self.state, State::Refused | State::Withdrawn) {
             return;
         }
-        if self.asked_since.is_none_or(|since| event.at - since >= ASKING_PERIOD) {
-            self.asked_since = Some(event.at);
-            self.asks = 0;
-        }
-        self.asks += 1;
+        let before = self.asked_at.filter(|last| event.at.saturating_sub(*last) < ASKING_PERIOD);
+        self.asked_since = before.or(Some(event.at));
+        self.asks = if before.is_some() { 2 } else { 1 };
         self.asked_at = Some(event.at);
         if matches!(self.state, State::NotAsked | State::Lapsed) {
             self.state = State::Pending;
         }
     }
 
+    /// Leads to "not asked" at most. The line taken back stays on record as the last no, so that it still bars evidence
+    /// from before.
     fn annul(&mut self, event: &Event) {
-        let own_error = |negative: Negative| {
-            negative.actor == Actor::Operator && Some(negative.seq) == event.detail && self.state == State::Withdrawn
-        };
-        if self.negative.is_some_and(own_error) {
+        if event.detail.is_some_and(|seq| self.can_annul(seq)) {
             self.state = State::NotAsked;
-            self.basis = None;
-            self.negative = None;
         }
+    }
+
+    fn can_annul(&self, seq: i64) -> bool {
+        self.state == State::Withdrawn && self.negative.is_some_and(|no| no.annullable && no.seq == seq)
     }
 }
 
@@ -252,11 +255,14 @@ pub enum Denied {
     #[error("this address has no bounce to clear")]
     NoBounce,
     /// Only an operator's own wrong entry can be taken back.
-    #[error("only a withdrawal entered by an operator can be annulled, and only while nothing newer was said")]
+    #[error("only a withdrawal entered by an operator can be annulled, and only while it is the only no")]
     NotOwnError,
     /// A negative line exists, so old evidence says nothing.
     #[error("a refusal or withdrawal is on record, so an older acceptance cannot be imported")]
     NegativeHistory,
+    /// An acceptance exists, so older evidence adds nothing and must not prolong it.
+    #[error("an acceptance is on record already; only the person can renew it")]
+    AcceptedBefore,
 }
 
 impl Standing {
@@ -272,11 +278,9 @@ impl Standing {
             Act::Operator(OperatorAct::ImportProof(_)) if self.negative.is_some() || !self.flags.is_empty() => {
                 Err(Denied::NegativeHistory)
             }
+            Act::Operator(OperatorAct::ImportProof(_)) if self.basis.is_some() => Err(Denied::AcceptedBefore),
             Act::Operator(OperatorAct::ClearBounce) if !self.flags.has(Flags::HARD_BOUNCE) => Err(Denied::NoBounce),
-            Act::Operator(OperatorAct::Annul(seq)) => {
-                let own = self.negative.is_some_and(|n| n.actor == Actor::Operator && n.seq == *seq);
-                if own && self.state == State::Withdrawn { Ok(()) } else { Err(Denied::NotOwnError) }
-            }
+            Act::Operator(OperatorAct::Annul(seq)) if !self.can_annul(*seq) => Err(Denied::NotOwnError),
             _ => Ok(()),
         }
     }
@@ -294,7 +298,7 @@ impl Standing {
         if self.flags.has(Flags::HARD_BOUNCE) {
             return Err(Denied::Undeliverable);
         }
-        let recent = self.asked_since.is_some_and(|since| at - since < ASKING_PERIOD);
+        let recent = self.asked_since.is_some_and(|since| at.saturating_sub(since) < ASKING_PERIOD);
         if recent && self.asks >= 2 { Err(Denied::AskedEnough) } else { Ok(()) }
     }
 }

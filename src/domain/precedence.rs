@@ -36,3 +36,39 @@ pub fn weigh_unsubscription(
         Verdict::Withdraw
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACCEPTED: Timestamp = 1_000 * HOUR;
+
+    fn weigh(at: Timestamp, trust: Trust, accepted_at: Option<Timestamp>, seen: bool) -> Verdict {
+        weigh_unsubscription(Some(EventTime { at, trust }), accepted_at, seen)
+    }
+
+    #[test]
+    fn an_unsubscription_is_older_only_beyond_the_doubt_of_its_time() {
+        for (trust, doubt) in [(Trust::Hours2, 2 * HOUR), (Trust::Hours26, 26 * HOUR)] {
+            let edge = ACCEPTED - doubt;
+            assert_eq!(weigh(edge - 1, trust, Some(ACCEPTED), true), Verdict::Superseded, "{trust:?}");
+            assert_eq!(weigh(edge, trust, Some(ACCEPTED), true), Verdict::Withdraw, "{trust:?} at the edge");
+            assert_eq!(weigh(ACCEPTED, trust, Some(ACCEPTED), true), Verdict::Withdraw);
+            assert_eq!(weigh(ACCEPTED + 1, trust, Some(ACCEPTED), true), Verdict::Withdraw);
+        }
+    }
+
+    #[test]
+    fn the_withdrawal_wins_whenever_something_is_missing() {
+        let long_before = ACCEPTED - 100 * HOUR;
+        assert_eq!(weigh(long_before, Trust::Hours2, Some(ACCEPTED), false), Verdict::Withdraw, "never seen mailable");
+        assert_eq!(weigh(long_before, Trust::Hours2, None, true), Verdict::Withdraw, "no acceptance stands");
+        assert_eq!(weigh_unsubscription(None, Some(ACCEPTED), true), Verdict::Withdraw, "no time to believe");
+    }
+
+    #[test]
+    fn times_at_the_ends_of_the_scale_do_not_wrap() {
+        assert_eq!(weigh(Timestamp::MAX, Trust::Hours26, Some(ACCEPTED), true), Verdict::Withdraw);
+        assert_eq!(weigh(Timestamp::MIN, Trust::Hours26, Some(ACCEPTED), true), Verdict::Superseded);
+    }
+}

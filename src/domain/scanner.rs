@@ -65,3 +65,59 @@ pub fn suspicions(visit: &Visit, now: Timestamp) -> Vec<Suspicion> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PERSON: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+
+    fn person() -> Visit {
+        Visit { agent: PERSON.into(), ..Visit::default() }
+    }
+
+    #[test]
+    fn a_person_is_not_suspected() {
+        assert!(suspicions(&person(), 0).is_empty());
+        let visit = Visit { handed_over_at: Some(0), opposite_at: Some(0), ..person() };
+        assert!(suspicions(&visit, 3 * MINUTE).is_empty());
+    }
+
+    #[test]
+    fn within_three_minutes_of_the_mail_it_may_be_a_machine() {
+        let visit = Visit { handed_over_at: Some(MINUTE), ..person() };
+        assert_eq!(suspicions(&visit, 4 * MINUTE - 1), [Suspicion::TooFast]);
+        assert_eq!(suspicions(&visit, 0), [Suspicion::TooFast], "a clock that went back is no excuse");
+        assert!(suspicions(&visit, 4 * MINUTE).is_empty());
+    }
+
+    #[test]
+    fn a_prefetch_is_suspected() {
+        assert_eq!(suspicions(&Visit { prefetched: true, ..person() }, 0), [Suspicion::Prefetch]);
+    }
+
+    #[test]
+    fn known_agents_are_suspected_in_any_case_and_so_is_none_at_all() {
+        for known in AGENTS {
+            for agent in [known.to_owned(), format!("Mozilla/5.0 ({}/1.0)", known.to_uppercase())] {
+                assert_eq!(suspicions(&Visit { agent, ..Visit::default() }, 0), [Suspicion::Agent]);
+            }
+        }
+        assert_eq!(suspicions(&Visit::default(), 0), [Suspicion::Agent]);
+    }
+
+    #[test]
+    fn two_opposite_decisions_within_a_minute_are_suspected() {
+        let visit = Visit { opposite_at: Some(SECOND), ..person() };
+        assert_eq!(suspicions(&visit, 61 * SECOND - 1), [Suspicion::Contradiction]);
+        assert!(suspicions(&visit, 61 * SECOND).is_empty());
+    }
+
+    #[test]
+    fn every_reason_is_kept() {
+        let visit =
+            Visit { handed_over_at: Some(0), agent: "HeadlessChrome".into(), prefetched: true, opposite_at: Some(0) };
+        let all = [Suspicion::TooFast, Suspicion::Prefetch, Suspicion::Agent, Suspicion::Contradiction];
+        assert_eq!(suspicions(&visit, 1), all);
+    }
+}

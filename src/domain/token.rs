@@ -104,3 +104,59 @@ impl Claims {
         Ok(Acceptance { text_version: self.text_version, suspicions })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn claims(class: Class, expires_at: Option<Timestamp>) -> Claims {
+        Claims {
+            class,
+            tenant: TenantId(Uuid::from_u128(1)),
+            address: AddressId(Uuid::from_u128(2)),
+            purpose: PurposeId(Uuid::from_u128(3)),
+            text_version: 7,
+            expires_at,
+        }
+    }
+
+    #[test]
+    fn classes_keep_their_words_and_their_rights() {
+        for class in [Class::Consent, Class::Unsubscribe] {
+            assert_eq!(Class::parse(class.word()), Some(class));
+        }
+        assert_eq!(Class::parse("pref"), None);
+        let unsubscribe = claims(Class::Unsubscribe, None);
+        for confirmed in [false, true] {
+            for text_version in [6, 7, 8] {
+                let tried = unsubscribe.accept(0, text_version, Vec::new(), confirmed);
+                assert_eq!(tried, Err(AcceptError::WrongClass));
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_accepts_until_it_expires() {
+        let link = claims(Class::Consent, Some(100));
+        assert!(link.accept(99, 7, Vec::new(), false).is_ok());
+        assert_eq!(link.accept(100, 7, Vec::new(), true), Err(AcceptError::Expired));
+        assert!(claims(Class::Consent, None).accept(Timestamp::MAX, 7, Vec::new(), false).is_ok());
+    }
+
+    #[test]
+    fn a_link_accepts_the_text_that_it_was_sent_with() {
+        let link = claims(Class::Consent, None);
+        assert_eq!(link.accept(0, 8, Vec::new(), true), Err(AcceptError::TextChanged));
+        assert_eq!(link.accept(0, 6, Vec::new(), true), Err(AcceptError::TextChanged));
+        assert_eq!(link.accept(0, 7, Vec::new(), false).map(|yes| yes.text_version), Ok(7));
+    }
+
+    #[test]
+    fn under_suspicion_the_box_must_be_ticked_and_the_reasons_are_kept() {
+        let link = claims(Class::Consent, None);
+        let reasons = vec![Suspicion::TooFast, Suspicion::Agent];
+        assert_eq!(link.accept(0, 7, reasons.clone(), false), Err(AcceptError::ConfirmationNeeded));
+        assert_eq!(link.accept(0, 7, reasons.clone(), true).map(|yes| yes.suspicions), Ok(reasons));
+    }
+}

@@ -190,7 +190,9 @@ impl Core {
             Decision::Refuse if state == State::Accepted => RecipientAct::Withdraw,
             Decision::Refuse => RecipientAct::Refuse,
         };
-        let repeated = matches!((decision, state), (Decision::Accept, State::Accepted))
+        // A yes by another link is the answer to a renewal, and begins a new validity.
+        let by_this_link = link.decided.as_deref() == Some("accepted");
+        let repeated = (matches!((decision, state), (Decision::Accept, State::Accepted)) && by_this_link)
             || matches!((decision, state), (Decision::Refuse, State::Refused | State::Withdrawn));
         let word = if decision == Decision::Accept { "accepted" } else { "refused" };
         tx.link_decided(tenant.id, &hash, word, now).await?;

@@ -1,11 +1,12 @@
 //! Checking a tenant's history and rebuilding what is derived from it.
 
 use crate::domain::chain;
-use crate::domain::fold::Standing;
+use crate::domain::consent::Kind;
+use crate::domain::fold::{Event, Standing, fold};
 use crate::domain::ids::{AddressId, MailboxId, PurposeId};
 use crate::service::{Core, ServiceError};
-use crate::store::{Kept, Tenant, TenantKey};
-use std::collections::{BTreeMap, HashMap};
+use crate::store::{Kept, Line, StoreError, Tenant, TenantKey};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -37,71 +38,132 @@ impl Verified {
 /// Lines read in one go.
 const PAGE: i64 = 2_000;
 
+/// What has been read of a history so far.
+struct Reading {
+    found: Verified,
+    link: chain::Hash,
+    persons: HashMap<AddressId, Option<[u8; 32]>>,
+    /// The first line of everybody whose key is gone.
+    keyless: BTreeMap<AddressId, i64>,
+    erased: HashSet<AddressId>,
+    folded: BTreeMap<(AddressId, PurposeId), Standing>,
+}
+
+impl Reading {
+    fn broken(&mut self, at: i64, fault: &str) {
+        self.found.broken_at = Some(at);
+        self.found.fault = Some(fault.to_owned());
+    }
+}
+
 impl Core {
     /// Reads a tenant's whole history, recomputes every link, opens every payload whose key is there, folds everything
-    /// anew and compares with the kept standings.
+    /// anew and compares with the kept standings. Others may go on writing meanwhile.
     ///
     /// # Errors
     /// [`ServiceError::Store`] when the history cannot be read at all.
     pub async fn verify(&self, tenant: &Tenant, key: &TenantKey) -> Result<Verified, ServiceError> {
-        let purposes = self.store.purposes(tenant.id).await?;
-        let head = self.store.head(tenant.id).await?;
-        let mut found = Verified {
-            lines: 0,
-            broken_at: None,
-            fault: None,
-            payloads: 0,
-            erased: 0,
-            standings_wrong: 0,
-            head: String::new(),
+        let mut reading = Reading {
+            found: Verified {
+                lines: 0,
+                broken_at: None,
+                fault: None,
+                payloads: 0,
+                erased: 0,
+                standings_wrong: 0,
+                head: String::new(),
+            },
+            link: chain::genesis(tenant.id),
+            persons: HashMap::new(),
+            keyless: BTreeMap::new(),
+            erased: HashSet::new(),
+            folded: BTreeMap::new(),
         };
-        let mut link = chain::genesis(tenant.id);
-        let mut persons: HashMap<AddressId, Option<[u8; 32]>> = HashMap::new();
-        let mut folded: BTreeMap<(AddressId, PurposeId), Standing> = BTreeMap::new();
-        'pages: loop {
-            let page = self.store.lines_after(tenant.id, found.lines, PAGE).await?;
-            if page.is_empty() {
+        let purposes = self.store.purposes(tenant.id).await?;
+        while reading.found.broken_at.is_none() {
+            // From the very first: a line slipped in before number 1 is a forgery too.
+            let after = if reading.found.lines == 0 { i64::MIN } else { reading.found.lines };
+            let page = self.store.lines_after(tenant.id, after, PAGE).await?;
+            if page.is_empty() && self.is_whole(tenant, &mut reading).await? {
                 break;
             }
             for line in page {
-                let expected = chain::link(&link, &line.header, &line.payload_mac);
-                if line.header.seq != found.lines + 1 || line.hash != expected {
-                    found.broken_at = Some(found.lines + 1);
-                    found.fault = Some("the line does not follow from the one before it".into());
-                    break 'pages;
-                }
-                link = line.hash;
-                found.lines += 1;
-                let address = line.header.address;
-                let person = if let Some(person) = persons.get(&address) {
-                    *person
-                } else {
-                    let person = self.store.person_key(tenant.id, key, address).await?;
-                    persons.insert(address, person);
-                    person
-                };
-                match person.map(|person| self.store.payload(&line, &person)) {
-                    None => found.erased += 1,
-                    Some(Ok(_)) => found.payloads += 1,
-                    Some(Err(_)) => {
-                        found.broken_at = Some(found.lines);
-                        found.fault = Some("the payload is not the one that was recorded".into());
-                        break 'pages;
-                    }
+                if !self.read_line(tenant, key, &mut reading, &line).await? {
+                    break;
                 }
                 for purpose in purposes.iter().filter(|purpose| line.concerns(purpose.id)) {
-                    let standing = folded.entry((address, purpose.id)).or_default();
+                    let standing = reading.folded.entry((line.header.address, purpose.id)).or_default();
                     *standing = standing.after(&line.event());
                 }
             }
         }
-        if found.broken_at.is_none() && (head.seq != found.lines || head.hash != link) {
-            found.broken_at = Some(found.lines + 1);
-            found.fault = Some("the history ends before its recorded head".into());
+        let lost =
+            reading.keyless.iter().filter(|(address, _)| !reading.erased.contains(address)).map(|(_, at)| *at).min();
+        if let Some(at) = lost.filter(|_| reading.found.broken_at.is_none()) {
+            reading.broken(at, "the person's key is gone, but nobody recorded an erasure");
         }
-        found.standings_wrong = self.wrong_standings(tenant, &folded).await?;
-        found.head = link.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        let mut found = reading.found;
+        found.standings_wrong = self.wrong_standings(tenant, &reading.folded).await?;
+        found.head = reading.link.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
         Ok(found)
+    }
+
+    /// Whether what was read ends where the recorded head says. False while others have appended more.
+    async fn is_whole(&self, tenant: &Tenant, reading: &mut Reading) -> Result<bool, ServiceError> {
+        let lines = reading.found.lines;
+        let head = self.store.head(tenant.id).await?;
+        if head.seq > lines && !self.store.lines_after(tenant.id, lines, 1).await?.is_empty() {
+            return Ok(false);
+        }
+        if head.seq != lines || head.hash != reading.link {
+            reading.broken(lines + 1, "the history does not end at its recorded head");
+        }
+        Ok(true)
+    }
+
+    /// Checks one line: its place in the chain and its payload. False when it does not hold.
+    async fn read_line(
+        &self,
+        tenant: &Tenant,
+        key: &TenantKey,
+        reading: &mut Reading,
+        line: &Line,
+    ) -> Result<bool, ServiceError> {
+        let expected = chain::link(&reading.link, &line.header, &line.payload_mac);
+        let seq = reading.found.lines + 1;
+        if line.header.seq != seq || line.hash != expected {
+            reading.broken(seq, "the line does not follow from the one before it");
+            return Ok(false);
+        }
+        reading.link = line.hash;
+        reading.found.lines = seq;
+        let address = line.header.address;
+        if line.header.kind == Kind::Erased {
+            reading.erased.insert(address);
+        }
+        let person = match reading.persons.get(&address) {
+            Some(person) => *person,
+            None => match self.store.person_key(tenant.id, key, address).await {
+                Ok(person) => *reading.persons.entry(address).or_insert(person),
+                Err(StoreError::Vault(_)) => {
+                    reading.broken(seq, "the person's key is not the one that was kept");
+                    return Ok(false);
+                }
+                Err(other) => return Err(other.into()),
+            },
+        };
+        match person.map(|person| self.store.payload(line, &person)) {
+            None => {
+                reading.found.erased += 1;
+                reading.keyless.entry(address).or_insert(seq);
+            }
+            Some(Ok(_)) => reading.found.payloads += 1,
+            Some(Err(_)) => {
+                reading.broken(seq, "the payload is not the one that was recorded");
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn wrong_standings(
@@ -109,7 +171,7 @@ impl Core {
         tenant: &Tenant,
         folded: &BTreeMap<(AddressId, PurposeId), Standing>,
     ) -> Result<i64, ServiceError> {
-        let mut wrong = 0;
+        let mut wrong = self.store.stray_standings(tenant.id).await?;
         let mut address = None;
         let mut kept: HashMap<PurposeId, Kept> = HashMap::new();
         for ((id, purpose), standing) in folded {
@@ -118,11 +180,27 @@ impl Core {
                 let all = self.store.standings(tenant.id, *id).await?;
                 kept = all.into_iter().map(|kept| (kept.purpose, kept)).collect();
             }
-            if kept.get(purpose).map(|kept| &kept.standing) != Some(standing) {
+            let differs = kept.get(purpose).map(|kept| &kept.standing) != Some(standing);
+            if differs && self.stands_wrong(tenant, *id, *purpose).await? {
                 wrong += 1;
             }
         }
         Ok(wrong)
+    }
+
+    /// Looks again at one standing while nobody can append.
+    async fn stands_wrong(
+        &self,
+        tenant: &Tenant,
+        address: AddressId,
+        purpose: PurposeId,
+    ) -> Result<bool, ServiceError> {
+        let mut tx = self.store.begin().await?;
+        tx.lock_head(tenant.id).await?;
+        let lines = tx.lines_of(tenant.id, address).await?;
+        let events: Vec<Event> = lines.iter().filter(|line| line.concerns(purpose)).map(Line::event).collect();
+        let kept = tx.standings(tenant.id, address).await?;
+        Ok(kept.iter().find(|kept| kept.purpose == purpose).map(|kept| kept.standing) != Some(fold(&events)))
     }
 
     /// Drops the kept standings and folds them anew from the history.

@@ -160,10 +160,15 @@ impl Core {
         let (tenant, connection) = (desk.tenant.id, desk.connection.id);
         let (act, purposes, disposition) = match event.kind {
             EventKind::Unsubscribed => {
+                let mut disposition = "superseded";
                 for purpose in concerned(desk, &event.affected) {
-                    self.unsubscribe_by_provider(tx, desk, delivery, event, &variants, address, purpose).await?;
+                    let verdict =
+                        self.unsubscribe_by_provider(tx, desk, delivery, event, &variants, address, purpose).await?;
+                    if verdict == Verdict::Withdraw {
+                        disposition = "withdrawn";
+                    }
                 }
-                return Ok("withdrawn");
+                return Ok(disposition);
             }
             EventKind::Complaint => (ProviderAct::Complain, None, "withdrawn"),
             EventKind::HardBounce => (ProviderAct::HardBounce, None, "flagged"),
@@ -184,6 +189,8 @@ impl Core {
         Ok(disposition)
     }
 
+    /// Records an unsubscription for one purpose, or for all. A yes may be newer for one purpose and not for another, so
+    /// each is weighed by itself.
     #[expect(clippy::too_many_arguments, reason = "one event in full, seen by one private function")]
     async fn unsubscribe_by_provider(
         &self,
@@ -194,24 +201,57 @@ impl Core {
         variants: &[Address],
         named: &Address,
         purpose: Option<PurposeId>,
-    ) -> Result<(), ServiceError> {
-        let weighed = purpose.unwrap_or(desk.connection.purpose);
+    ) -> Result<Verdict, ServiceError> {
+        let every = tx.purposes(desk.tenant.id).await?;
+        let mut verdicts = Vec::with_capacity(every.len());
+        for id in every.into_iter().map(|every| every.id).filter(|id| purpose.is_none_or(|own| own == *id)) {
+            verdicts.push((id, self.weigh(tx, desk, event, variants, named.mailbox, id).await?));
+        }
+        let withdrawn = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Withdraw).count();
+        let (overall, lines) = if withdrawn == verdicts.len() {
+            (Verdict::Withdraw, vec![(purpose, Verdict::Withdraw)])
+        } else if withdrawn == 0 {
+            (Verdict::Superseded, vec![(purpose, Verdict::Superseded)])
+        } else {
+            (Verdict::Withdraw, verdicts.into_iter().map(|(id, verdict)| (Some(id), verdict)).collect())
+        };
+        for (purpose, verdict) in lines {
+            let act = match verdict {
+                Verdict::Withdraw => ProviderAct::Unsubscribe,
+                Verdict::Superseded => ProviderAct::UnsubscribeSuperseded,
+            };
+            self.note(tx, desk, delivery, event, named, purpose, act).await?;
+        }
+        Ok(overall)
+    }
+
+    /// Weighs an unsubscription against what the person said about one purpose, and against what was last seen on the
+    /// lists of that purpose.
+    async fn weigh(
+        &self,
+        tx: &mut Tx,
+        desk: &Desk,
+        event: &ProviderEvent,
+        variants: &[Address],
+        mailbox: MailboxId,
+        purpose: PurposeId,
+    ) -> Result<Verdict, ServiceError> {
         let mut standings: Vec<Standing> = Vec::with_capacity(variants.len());
         for variant in variants {
             let kept = tx.standings(desk.tenant.id, variant.id).await?;
-            let found = kept.into_iter().find(|kept| kept.purpose == weighed);
+            let found = kept.into_iter().find(|kept| kept.purpose == purpose);
             standings.push(found.map(|kept| kept.standing).unwrap_or_default());
         }
         let (_, standing) = best(&standings, self.now());
         let accepted_at = standing.basis.filter(|_| standing.sendable(self.now())).map(|basis| basis.at);
-        let holdings = tx.holdings(desk.tenant.id, desk.connection.id, &[named.mailbox]).await?;
-        let seen = holdings.get(&named.mailbox).map_or(0, |holding| holding.seen_mailable_at);
-        let seen_since = accepted_at.is_some_and(|at| seen > at);
-        let act = match weigh_unsubscription(event.occurred_at, accepted_at, seen_since) {
-            Verdict::Withdraw => ProviderAct::Unsubscribe,
-            Verdict::Superseded => ProviderAct::UnsubscribeSuperseded,
-        };
-        self.note(tx, desk, delivery, event, named, purpose, act).await
+        let mut seen_since = false;
+        let same = |other: &&Connection| other.provider == desk.connection.provider && other.purpose == purpose;
+        for (nth, connection) in desk.siblings.iter().filter(same).enumerate() {
+            let holdings = tx.holdings(desk.tenant.id, connection.id, &[mailbox]).await?;
+            let seen = holdings.get(&mailbox).map_or(0, |holding| holding.seen_mailable_at);
+            seen_since = (nth == 0 || seen_since) && accepted_at.is_some_and(|at| seen > at);
+        }
+        Ok(weigh_unsubscription(event.occurred_at, accepted_at, seen_since))
     }
 
     #[expect(clippy::too_many_arguments, reason = "one event in full, seen by one private function")]

@@ -202,20 +202,24 @@ impl Store {
         conditions.about_membership(filter);
         let now_place = conditions.bind(Value::Int(now));
         let found = &conditions.text;
-        let alike = format!("r.state, r.flags, r.in_crm, (r.valid_until IS NOT NULL AND r.valid_until <= {now_place})");
+        let expired = format!("r.valid_until IS NOT NULL AND r.valid_until <= {now_place}");
         let text = format!(
-            "SELECT {alike}, COUNT(*) FROM reach r WHERE {found} AND r.shared = {no} GROUP BY 1, 2, 3, 4 \
-             UNION ALL SELECT {alike}, COUNT(DISTINCT r.mailbox_id) FROM reach r WHERE {found} AND r.shared = {yes} \
-             GROUP BY 1, 2, 3, 4"
+            "SELECT r.state, r.flags, r.in_crm, COUNT(*), CAST(SUM(CASE WHEN {expired} THEN 1 ELSE 0 END) AS BIGINT) \
+             FROM reach r WHERE {found} AND r.shared = {no} GROUP BY r.state, r.flags, r.in_crm \
+             UNION ALL SELECT r.state, r.flags, r.in_crm, COUNT(DISTINCT r.mailbox_id), \
+             COUNT(DISTINCT CASE WHEN {expired} THEN r.mailbox_id END) \
+             FROM reach r WHERE {found} AND r.shared = {yes} GROUP BY r.state, r.flags, r.in_crm"
         );
-        let rows: Vec<(String, i64, bool, bool, i64)> = conditions.query(&self.db, text).all().await?;
-        rows.into_iter()
-            .map(|(state, flags, in_crm, expired, people)| {
-                let state = State::parse_word(&state).ok_or(StoreError::Corrupt { table: "reach", column: "state" })?;
+        let rows: Vec<(String, i64, bool, i64, i64)> = conditions.query(&self.db, text).all().await?;
+        let mut groups = Vec::with_capacity(rows.len() * 2);
+        for (state, flags, in_crm, people, expired) in rows {
+            let state = State::parse_word(&state).ok_or(StoreError::Corrupt { table: "reach", column: "state" })?;
+            for (people, expired) in [(people - expired, false), (expired, true)] {
                 let standing = typical(state, Flags::from_bits(flags), expired, now);
-                Ok(Group { standing, in_crm, people: u64::try_from(people).unwrap_or(0) })
-            })
-            .collect()
+                groups.push(Group { standing, in_crm, people: u64::try_from(people).unwrap_or(0) });
+            }
+        }
+        Ok(groups)
     }
 
     /// The people a filter finds who have several spellings: where each spelling stands, and whether a record outside

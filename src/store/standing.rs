@@ -1,7 +1,7 @@
 //! The kept fold of the history.
 
 use crate::clock::Timestamp;
-use crate::domain::consent::{Actor, State};
+use crate::domain::consent::State;
 use crate::domain::fold::{Basis, Flags, Negative, Standing};
 use crate::domain::ids::{AddressId, MailboxId, PurposeId, StatementId, TenantId};
 use crate::store::address::hex_list;
@@ -39,7 +39,7 @@ pub(crate) struct Row {
     basis_at: Option<i64>,
     valid_until: Option<i64>,
     negative_seq: Option<i64>,
-    negative_actor: Option<String>,
+    annullable: bool,
     asked_at: Option<i64>,
     asked_since: Option<i64>,
     asks: i64,
@@ -56,12 +56,7 @@ impl TryFrom<Row> for Kept {
             }
             _ => None,
         };
-        let negative = match (row.negative_seq, row.negative_actor) {
-            (Some(seq), Some(word)) => {
-                Some(Negative { seq, actor: Actor::parse_word(&word).ok_or_else(|| corrupt("negative_actor"))? })
-            }
-            _ => None,
-        };
+        let negative = row.negative_seq.map(|seq| Negative { seq, annullable: row.annullable });
         Ok(Self {
             address: AddressId(row.address_id),
             mailbox: MailboxId(row.mailbox_id),
@@ -102,6 +97,14 @@ impl Store {
     pub async fn standings(&self, tenant: TenantId, address: AddressId) -> Result<Vec<Kept>, StoreError> {
         let rows = self.db.q(OF_ADDRESS).bind(tenant.0).bind(address.0).all::<Row>().await?;
         rows.into_iter().map(Kept::try_from).collect()
+    }
+
+    /// How many kept standings no line of the history speaks of.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn stray_standings(&self, tenant: TenantId) -> Result<i64, StoreError> {
+        Ok(self.db.q(sql!("standing/strays")).bind(tenant.0).one::<(i64,)>().await?.0)
     }
 
     /// How many addresses are in which state.
@@ -192,7 +195,7 @@ impl Tx {
                 .bind(s.basis.map(|basis| basis.at))?
                 .bind(s.basis.and_then(|basis| basis.valid_until))?
                 .bind(s.negative.map(|negative| negative.seq))?
-                .bind(s.negative.map(|negative| negative.actor.as_word()))?
+                .bind(s.negative.is_some_and(|negative| negative.annullable))?
                 .bind(s.asked_at)?
                 .bind(s.asked_since)?
                 .bind(s.asks)?

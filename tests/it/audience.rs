@@ -54,8 +54,8 @@ fn sheets(random: &dyn Random, count: usize) -> Vec<Sheet> {
                 kind: *pick(random, &[RecordKind::Customer, RecordKind::AddressBook, RecordKind::Supplier]),
                 name: format!("Name{}", n % 7),
                 postcode: format!("{}", 10_000 + below(random, 3) * 1_000 + n as u64),
-                town: *pick::<&str>(random, &TOWNS),
-                language: *pick::<&str>(random, &["de", "fr"]),
+                town: pick::<&str>(random, &TOWNS),
+                language: pick::<&str>(random, &["de", "fr"]),
                 tags: TAGS.into_iter().filter(|_| below(random, 2) == 0).collect(),
                 prospect: below(random, 2) == 0,
                 bin: below(random, 4) == 0,
@@ -68,7 +68,7 @@ fn sheets(random: &dyn Random, count: usize) -> Vec<Sheet> {
 fn export(sheets: &[Sheet]) -> String {
     let mut text = "id;kind;name;postcode;town;language;tags;prospect;bin;email\n".to_owned();
     for (n, sheet) in sheets.iter().enumerate() {
-        text += &format!(
+        let line = format!(
             "{n};{};{};{};{};{};{};{};{};{}\n",
             sheet.kind.word(),
             sheet.name,
@@ -80,6 +80,7 @@ fn export(sheets: &[Sheet]) -> String {
             u8::from(sheet.bin),
             sheet.emails.join(" "),
         );
+        text.push_str(&line);
     }
     text
 }

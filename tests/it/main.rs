@@ -9,21 +9,30 @@
     reason = "what helps a test fails with it; the linter excuses the test functions only"
 )]
 
+mod tin;
 mod tree;
 mod world;
 
 mod audience;
+mod chain;
 mod cli;
 mod config;
 mod conformance;
 mod consent;
 mod daemon;
+mod demo;
+mod fold;
+mod gates;
 mod gateway;
+mod hints;
 mod hooks;
 mod import;
+mod late_words;
 mod layers;
+mod matrix;
 mod pages;
 mod people;
+mod raise;
 mod sandbox;
 mod schema;
 mod served;
@@ -32,3 +41,4 @@ mod sql;
 mod sync;
 mod toy;
 mod watch;
+mod webhook_rules;

@@ -305,10 +305,10 @@ async fn who_leaves_the_crm_leaves_the_list_within_the_guard(engine: Engine, pro
     let people: Vec<String> = (0..20).map(|n| format!("person{n:02}@example.org")).collect();
     let people: Vec<&str> = people.iter().map(String::as_str).collect();
     let (world, account) = mailing(engine, provider, &people).await;
-    world.bin(&account.tenant, &people[..3]).await;
+    world.bin(&account.tenant, &account.key, &people[..3]).await;
     world.sync(&account).await;
     assert_eq!(account.mailable(world.clock.now()).len(), 17);
-    world.bin(&account.tenant, &people[3..12]).await;
+    world.bin(&account.tenant, &account.key, &people[3..12]).await;
     world.sync(&account).await;
     assert_eq!(account.mailable(world.clock.now()).len(), 17, "too many at once need a person's confirmation");
     world.core.confirm_run(&account.connection, "office").await.unwrap();

@@ -14,11 +14,6 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// One file.
-pub fn file(path: &str) -> String {
-    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
 /// All files below a folder whose names end like that, in the order of their paths.
 pub fn files(folder: &str, ending: &str) -> Vec<File> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -63,7 +58,7 @@ pub fn source(text: &str) -> Source {
     while i < chars.len() {
         let before = if i == 0 { ' ' } else { at(i - 1) };
         let in_word = before.is_alphanumeric() || before == '_';
-        let raw = (at(i) == 'r' && !in_word).then(|| (i + 1..).take_while(|j| at(*j) == '#').count());
+        let raw = (at(i) == 'r' && !in_word).then(|| (i + 1..chars.len()).take_while(|j| at(*j) == '#').count());
         if at(i) == '/' && at(i + 1) == '/' {
             while i < chars.len() && at(i) != '\n' {
                 i += 1;

@@ -1,6 +1,6 @@
 //! Keeping a provider in step with consent: one round after another, withdrawals before everything else.
 //!
-//! A [`Session`] is one daemon's exclusive conversation with one provider account. Every step reads what is due, writes
+//! A session is one daemon's exclusive conversation with one provider account. Every step reads what is due, writes
 //! what it is about to do, does it, and writes what came of it; a crash between any two of these is mended by the next
 //! round, because whatever was not answered is *unknown* and is read back.
 

@@ -115,18 +115,16 @@ impl Session<'_> {
     /// Somebody is subscribed there without consent here: an import, a click in the provider's console, a bug.
     async fn undo_subscription(&self, tx: &mut Tx, address: &Address, standing: &Standing) -> Result<(), ServiceError> {
         let look = Look { exists: true, on_list: true, ..Look::default() };
-        self.provider_says(tx, address, ProviderAct::Resubscribe, look).await?;
-        let detail = "found on the provider's list without consent here; taken off again";
-        tx.raise(
-            self.tenant.id,
-            self.connection.id,
-            "subscribed_without_consent",
-            address.mailbox.0,
-            detail,
-            self.now(),
-        )
-        .await?;
+        self.resubscribed(tx, address, look).await?;
         self.queue(tx, address.mailbox, address.id, "drift", standing.seq).await
+    }
+
+    /// Notes that the provider mails somebody without consent here. The state stays as it is.
+    pub(super) async fn resubscribed(&self, tx: &mut Tx, address: &Address, look: Look) -> Result<(), ServiceError> {
+        self.provider_says(tx, address, ProviderAct::Resubscribe, look).await?;
+        let (tenant, connection, subject) = (self.tenant.id, self.connection.id, address.mailbox.0);
+        let detail = "found on the provider's list without consent here; taken off again";
+        Ok(tx.raise(tenant, connection, "subscribed_without_consent", subject, detail, self.now()).await?)
     }
 
     async fn queue(

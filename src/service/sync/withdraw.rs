@@ -163,6 +163,9 @@ impl Session<'_> {
             return Ok((w, false));
         }
         if !off {
+            if w.phase == Phase::Watch {
+                self.found_again(tx, &w, look).await?;
+            }
             w.phase = Phase::Send;
             w.attempts += 1;
             w.run_at = now + self.jittered(w.attempts.min(3));
@@ -189,6 +192,12 @@ impl Session<'_> {
             None => w.phase = Phase::Done,
         }
         Ok((w, true))
+    }
+
+    /// Somebody or something put a person back whom we had taken off: an import there, or an addition that landed late.
+    async fn found_again(&self, tx: &mut crate::store::Tx, w: &Withdrawal, look: Look) -> Result<(), ServiceError> {
+        let Some(address) = self.core.store.address(self.tenant.id, w.address).await? else { return Ok(()) };
+        self.resubscribed(tx, &address, look).await
     }
 
     /// The person has said yes again since, so being mailable is right.

@@ -257,7 +257,7 @@ impl Life {
 
     async fn leaves_the_crm(&mut self, person: &str) {
         self.note(&format!("{person} goes into the bin"));
-        self.world.bin(&self.tenant, &[person]).await;
+        self.world.bin(&self.tenant, &self.key, &[person]).await;
     }
 
     /// Behaviour that the contract sheets leave open changes.
@@ -265,7 +265,7 @@ impl Life {
         let account = &self.accounts[which];
         let (name, values) = match account.connection.provider.as_str() {
             "mailjet" => ("jobs", ["ok", "silent", "error"]),
-            _ => ("jobs", ["ok", "silent", "failed"]),
+            _ => ("import_result", ["ok", "lies", "fails"]),
         };
         let value = *self.dice.pick(&values);
         account.provider().set(name, value).unwrap();

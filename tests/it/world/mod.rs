@@ -173,13 +173,12 @@ impl World {
         let mac = key.address_mac(&email.folded());
         let mut tx = self.core.store.begin().await.expect("a transaction");
         let known = tx.mailboxes_by_mac(tenant.id, &[mac]).await.expect("mailboxes");
-        let mailbox = match known.get(&mac) {
-            Some(mailbox) => *mailbox,
-            None => {
-                let mailbox = MailboxId(self.core.id());
-                tx.insert_mailboxes(tenant.id, &[(mailbox, mac)]).await.expect("a mailbox");
-                mailbox
-            }
+        let mailbox = if let Some(mailbox) = known.get(&mac) {
+            *mailbox
+        } else {
+            let mailbox = MailboxId(self.core.id());
+            tx.insert_mailboxes(tenant.id, &[(mailbox, mac)]).await.expect("a mailbox");
+            mailbox
         };
         let address = Address { id: AddressId(self.core.id()), mailbox, email, role: false };
         tx.insert_addresses(tenant.id, std::slice::from_ref(&address), self.core.now()).await.expect("an address");

@@ -1,41 +1,31 @@
-//! Records of the CRM, as an import leaves them.
+//! Records of the CRM, brought in by the import.
 
 use crate::world::World;
-use consentd::store::{Db, Tenant, TenantKey};
-use uuid::Uuid;
+use consentd::service::import::{ImportMode, ImportOptions};
+use consentd::store::{Tenant, TenantKey};
+use std::io::Cursor;
+use std::ops::ControlFlow;
 
 impl World {
     /// A customer sheet for each address.
     pub async fn customers(&self, tenant: &Tenant, key: &TenantKey, emails: &[&str]) {
-        for email in emails {
-            let address = self.address(tenant, key, email).await;
-            let record = self.core.id();
-            let record_text = "INSERT INTO record VALUES ($1, $2, 'customer', $3, '', '', '', 'de', '', '', 'DE', FALSE, FALSE, FALSE, 0)";
-            let link_text = "INSERT INTO record_address VALUES ($1, $2, 0, $3, $4)";
-            match &self.core.store.db {
-                Db::Sqlite { write, .. } => {
-                    sqlx::query(record_text).bind(tenant.id.0).bind(record).bind(*email).execute(write).await.unwrap();
-                    let query = sqlx::query(link_text).bind(tenant.id.0).bind(record);
-                    query.bind(address.id.0).bind(address.mailbox.0).execute(write).await.unwrap();
-                }
-                Db::Pg(pool) => {
-                    sqlx::query(record_text).bind(tenant.id.0).bind(record).bind(*email).execute(pool).await.unwrap();
-                    let query = sqlx::query(link_text).bind(tenant.id.0).bind(record);
-                    query.bind(address.id.0).bind(address.mailbox.0).execute(pool).await.unwrap();
-                }
-            }
-        }
+        self.sheets(tenant, key, emails, "0").await;
     }
 
     /// Puts the sheets of these addresses into the CRM's bin.
-    pub async fn bin(&self, tenant: &Tenant, emails: &[&str]) {
-        let text = "UPDATE record SET bin = TRUE WHERE tenant_id = $1 AND crm_id = $2";
+    pub async fn bin(&self, tenant: &Tenant, key: &TenantKey, emails: &[&str]) {
+        self.sheets(tenant, key, emails, "1").await;
+    }
+
+    async fn sheets(&self, tenant: &Tenant, key: &TenantKey, emails: &[&str], bin: &str) {
+        let mut text = String::from("crm_id;email;bin\n");
         for email in emails {
-            let (id, email): (Uuid, &str) = (tenant.id.0, email);
-            match &self.core.store.db {
-                Db::Sqlite { write, .. } => drop(sqlx::query(text).bind(id).bind(email).execute(write).await.unwrap()),
-                Db::Pg(pool) => drop(sqlx::query(text).bind(id).bind(email).execute(pool).await.unwrap()),
-            }
+            text.push_str(&format!("{email};{email};{bin}\n"));
         }
+        let options = ImportOptions::new(ImportMode::Records, "export.csv", "office");
+        let go_on = |_: &_| ControlFlow::Continue(());
+        let file = Box::new(Cursor::new(text.into_bytes()));
+        let report = self.core.run_import(tenant, key, file, None, &options, &go_on).await.expect("an import");
+        assert_eq!(report.rows, emails.len() as u64, "{report:?}");
     }
 }

@@ -1,4 +1,4 @@
 SELECT address_id, purpose_id, mailbox_id, state, seq, since, basis_seq, basis_id, basis_at, valid_until, negative_seq,
-       negative_actor, asked_at, asked_since, asks, flags
+       annullable, asked_at, asked_since, asks, flags
 FROM standing WHERE tenant_id = $1 AND purpose_id = $2
   AND mailbox_id IN (SELECT CAST(value AS UUID) FROM json_array_elements_text(CAST($3 AS JSON)))
