@@ -167,21 +167,6 @@ fn json(map: &BTreeMap<String, String>) -> String {
     map.iter().map(|(key, value)| (key.clone(), value.clone())).collect::<serde_json::Value>().to_string()
 }
 
-/// A connection whose bell is due.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct DueBell {
-    /// Whose.
-    pub tenant_id: Uuid,
-    /// Which connection.
-    pub id: Uuid,
-    /// Its expression.
-    pub cron: String,
-    /// Its time zone.
-    pub time_zone: String,
-    /// When it should have rung.
-    pub next_at: Timestamp,
-}
-
 impl Store {
     /// A tenant's connections by name.
     ///
@@ -234,57 +219,6 @@ impl Store {
     /// [`StoreError`].
     pub async fn leased_until(&self, tenant: TenantId, id: ConnectionId) -> Result<Timestamp, StoreError> {
         Ok(self.db.q(sql!("connection/leased")).bind(tenant.0).bind(id.0).one::<(i64,)>().await?.0)
-    }
-
-    /// Connections whose bell should have rung by now.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn due_bells(&self, now: Timestamp, limit: i64) -> Result<Vec<DueBell>, StoreError> {
-        self.db.q(sql!("connection/due")).bind(now).bind(limit).all().await
-    }
-}
-
-/// A connection in a few words, for watching all of them.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct ConnectionGlance {
-    /// Whose.
-    pub tenant_id: Uuid,
-    /// Which.
-    pub id: Uuid,
-    /// The descriptor's id.
-    pub provider: String,
-    /// The word of its state.
-    pub state: String,
-    /// Failed attempts in a row.
-    pub failures: i64,
-    /// What the provider had registered at the last look, as JSON.
-    pub hooks_state: String,
-}
-
-impl Store {
-    /// Connections that have something to do now and that `owner` may lease, and whether a withdrawal is due there.
-    /// A walk is due when the last complete one began at or before `walked_before`.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn working_connections(
-        &self,
-        owner: Uuid,
-        now: Timestamp,
-        walked_before: Timestamp,
-    ) -> Result<Vec<(ConnectionId, bool)>, StoreError> {
-        let query = self.db.q(sql!("connection/working")).bind(now).bind(owner).bind(walked_before);
-        let rows: Vec<(Uuid, i64)> = query.all().await?;
-        Ok(rows.into_iter().map(|(id, urgent)| (ConnectionId(id), urgent > 0)).collect())
-    }
-
-    /// All connections in a few words.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn glance(&self) -> Result<Vec<ConnectionGlance>, StoreError> {
-        self.db.q(sql!("connection/overview")).all().await
     }
 }
 
