@@ -1,6 +1,7 @@
 //! The database. The only module that imports sqlx; one file per noun, SQL in `sql/<noun>/<verb>.sql`.
 
 mod address;
+mod bell;
 mod connection;
 pub(crate) mod db;
 mod error;
@@ -9,6 +10,7 @@ mod holding;
 mod inbox;
 mod incident;
 mod job;
+mod lease;
 mod migrate;
 mod people;
 mod purpose;
@@ -24,7 +26,8 @@ mod walk;
 mod withdrawal;
 
 pub use address::{Address, EVERY_PURPOSE, Suppression};
-pub use connection::{Connection, ConnectionGlance, ConnectionState, DueBell};
+pub use bell::DueBell;
+pub use connection::{Connection, ConnectionGlance, ConnectionState};
 pub use db::{Db, Tx};
 pub use error::StoreError;
 pub use history::{Head, Line, NewLine};
