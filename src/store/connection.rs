@@ -212,13 +212,6 @@ impl Store {
         let row: Option<Row> = self.db.q(sql!("connection/by_hook_key")).bind(hook_key).opt().await?;
         row.map(Connection::try_from).transpose()
     }
-
-    /// Until when a daemon owns a connection's account; an instant of the past when none does.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn leased_until(&self, tenant: TenantId, id: ConnectionId) -> Result<Timestamp, StoreError> {
-        Ok(self.db.q(sql!("connection/leased")).bind(tenant.0).bind(id.0).one::<(i64,)>().await?.0)
     }
 }
 
@@ -340,44 +333,6 @@ impl Tx {
     /// [`StoreError`].
     pub async fn set_walked(&mut self, c: &Connection, now: Timestamp) -> Result<(), StoreError> {
         self.q(sql!("connection/set_walked")).bind(c.tenant.0).bind(c.id.0).bind(now).exec().await?;
-        Ok(())
-    }
-
-    /// Sets when a bell rings next, if nobody else has since it was read. True for the one who did.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn advance_bell(
-        &mut self,
-        tenant: TenantId,
-        connection: ConnectionId,
-        was: Timestamp,
-        next_at: Option<Timestamp>,
-    ) -> Result<bool, StoreError> {
-        let query = self.q(sql!("connection/advance")).bind(tenant.0).bind(connection.0).bind(was).bind(next_at);
-        Ok(query.exec().await? > 0)
-    }
-
-    /// Takes or keeps the exclusive right to talk to a connection's account. False when another daemon has it.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn lease_connection(
-        &mut self,
-        id: ConnectionId,
-        owner: Uuid,
-        until: Timestamp,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        Ok(self.q(sql!("connection/lease")).bind(id.0).bind(owner).bind(until).bind(now).exec().await? > 0)
-    }
-
-    /// Gives back everything that a daemon owns.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn release_connections(&mut self, owner: Uuid) -> Result<(), StoreError> {
-        self.q(sql!("connection/release")).bind(owner).exec().await?;
         Ok(())
     }
 }

@@ -23,30 +23,7 @@ pub struct ConnectionGlance {
     pub hooks_state: String,
 }
 
-/// A connection whose bell is due.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct DueBell {
-    /// Whose.
-    pub tenant_id: Uuid,
-    /// Which connection.
-    pub id: Uuid,
-    /// Its expression.
-    pub cron: String,
-    /// Its time zone.
-    pub time_zone: String,
-    /// When it should have rung.
-    pub next_at: Timestamp,
-}
-
 impl Store {
-    /// Connections whose bell should have rung by now.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn due_bells(&self, now: Timestamp, limit: i64) -> Result<Vec<DueBell>, StoreError> {
-        self.db.q(sql!("connection/due")).bind(now).bind(limit).all().await
-    }
-
     /// Connections that have something to do now and that `owner` may lease, and whether a withdrawal is due there.
     /// A walk is due when the last complete one began at or before `walked_before`.
     ///

@@ -1,6 +1,7 @@
 //! The database. The only module that imports sqlx; one file per noun, SQL in `sql/<noun>/<verb>.sql`.
 
 mod address;
+mod bell;
 mod connection;
 pub(crate) mod db;
 mod error;
@@ -10,6 +11,7 @@ mod holding;
 mod inbox;
 mod incident;
 mod job;
+mod lease;
 mod migrate;
 mod people;
 mod purpose;
@@ -26,10 +28,11 @@ mod walk;
 mod withdrawal;
 
 pub use address::{Address, EVERY_PURPOSE, Suppression};
+pub use bell::DueBell;
 pub use connection::{Connection, ConnectionState};
 pub use db::{Db, Tx};
 pub use error::StoreError;
-pub use glance::{ConnectionGlance, DueBell};
+pub use glance::ConnectionGlance;
 pub use history::{Head, Line, NewLine};
 pub use holding::{Entry, Holding, LedgerLine};
 pub use inbox::{InboxCount, KeptDelivery, NewDelivery};
