@@ -17,7 +17,6 @@ use crate::store::{Address, RunState};
 use anyhow::{Context, ensure};
 use consentd_provider::HookMode;
 use consentd_provider::emulator::{Fault, FaultRule, Happening};
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
