@@ -23,6 +23,7 @@ mod hooks;
 mod import;
 mod layers;
 mod pages;
+mod review;
 mod sandbox;
 mod schema;
 mod served;
