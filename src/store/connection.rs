@@ -212,7 +212,6 @@ impl Store {
         let row: Option<Row> = self.db.q(sql!("connection/by_hook_key")).bind(hook_key).opt().await?;
         row.map(Connection::try_from).transpose()
     }
-    }
 }
 
 impl Tx {
