@@ -11,6 +11,7 @@ mod incident;
 mod job;
 mod migrate;
 mod people;
+mod person_key;
 mod purpose;
 mod reach;
 mod record;
