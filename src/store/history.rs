@@ -9,7 +9,6 @@ use crate::domain::consent::{Actor, Kind};
 use crate::domain::fold::{Event, Standing};
 use crate::domain::ids::{AddressId, MailboxId, PurposeId, StatementId, TenantId};
 use crate::random::{self, Random};
-use crate::store::address::hex_list;
 use crate::store::db::{Sql, sql};
 use crate::store::standing::Kept;
 use crate::store::{Store, StoreError, Tenant, TenantKey, Tx};

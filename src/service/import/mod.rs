@@ -14,18 +14,15 @@ mod report;
 pub use report::{FoundColumn, ImportMode, ImportOptions, ImportReport};
 
 use crate::domain::consent::LegacyProof;
-use crate::domain::contact::RecordKind;
 use crate::domain::ids::PurposeId;
-use crate::domain::triage::{Columns, Field, Verdict, verdict_of};
+use crate::domain::triage::{Field, Verdict, verdict_of};
 use crate::service::{Core, ServiceError};
-use crate::source::csv::Encoding;
 use crate::store::{Ask, EVERY_PURPOSE, Purpose, Tenant, TenantKey};
 use known::Known;
 use read::Parsed;
 use rejects::Rejects;
 use report::empty_report;
-use serde::Serialize;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::ops::ControlFlow;
 
