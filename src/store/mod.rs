@@ -14,6 +14,7 @@ mod job;
 mod lease;
 mod migrate;
 mod people;
+mod person_key;
 mod purpose;
 mod reach;
 mod record;

@@ -144,7 +144,13 @@ async fn both_engines_have_the_same_tables_columns_and_keys() {
     }
     let names = |schema: &Schema| schema.columns.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&ours), names(&theirs));
-    assert_eq!(ours.keys, theirs.keys);
+    // On PostgreSQL an index entry may not hold long texts; the migrations say why `reach_by_state` is wider on SQLite.
+    let by_state = |key: &&Key| key.table == "reach" && !key.unique;
+    let [ours_alike, theirs_alike]: [Vec<&Key>; 2] =
+        [&ours, &theirs].map(|schema| schema.keys.iter().filter(|key| !by_state(key)).collect());
+    assert_eq!(ours_alike, theirs_alike);
+    let [wide, narrow] = [&ours, &theirs].map(|schema| schema.keys.iter().find(by_state).expect("one index"));
+    assert!(wide.columns.starts_with(&narrow.columns), "{wide:?} {narrow:?}");
     assert_eq!(ours.references, theirs.references);
     sqlite.end().await;
     postgres.end().await;

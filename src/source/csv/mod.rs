@@ -3,7 +3,12 @@
 //! A file is read as a stream in bounded memory. A broken row is returned as such and the reading goes on with the next
 //! line; an opening quote without its closing one costs the line it stands on, not the rest of the file.
 
+mod rows;
+#[cfg(test)]
+mod tests;
+
 use encoding_rs::{CoderResult, Decoder, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use rows::{Place, Scan, check_characters, guess_delimiter, split};
 use std::borrow::Cow;
 use std::io::Read;
 
@@ -349,127 +354,6 @@ enum End {
     Broken(RowFault),
 }
 
-/// Finds the end of a row: a line break outside quotes. A quote opens only at the beginning of a cell, so that
-/// `5" pipe` is text.
-struct Scan {
-    delimiter: u8,
-    place: Place,
-    lines: u64,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Begin,
-    Plain,
-    Quoted,
-    /// After a quote inside quotes: its end, or the first half of a doubled one.
-    Closing,
-}
-
-impl Scan {
-    const fn new(delimiter: u8) -> Self {
-        Self { delimiter, place: Place::Begin, lines: 0 }
-    }
-
-    const fn fault(&self) -> RowFault {
-        if matches!(self.place, Place::Quoted) { RowFault::OpenQuote } else { RowFault::TooLong }
-    }
-
-    /// Takes one byte; true when it ends the row.
-    const fn step(&mut self, byte: u8) -> bool {
-        if byte == b'\n' {
-            self.lines += 1;
-        }
-        self.place = match (self.place, byte) {
-            (Place::Quoted, b'"') => Place::Closing,
-            (Place::Quoted, _) | (Place::Begin | Place::Closing, b'"') => Place::Quoted,
-            (_, b'\n') => return true,
-            (_, byte) if byte == self.delimiter => Place::Begin,
-            (Place::Begin | Place::Plain | Place::Closing, _) => Place::Plain,
-        };
-        false
-    }
-}
-
-/// Takes a row apart.
-fn split(text: &str, delimiter: u8) -> Result<Vec<String>, RowFault> {
-    let delimiter = char::from(delimiter);
-    let mut cells = Vec::new();
-    let mut cell = String::new();
-    let mut place = Place::Begin;
-    let mut end = |cell: &mut String| {
-        let cell = std::mem::take(cell);
-        if cell.len() > CELL {
-            return Err(RowFault::CellTooLong);
-        }
-        if cells.len() >= COLUMNS {
-            return Err(RowFault::TooManyColumns);
-        }
-        cells.push(cell.trim().to_owned());
-        Ok(())
-    };
-    for c in text.chars() {
-        place = match (place, c) {
-            (Place::Quoted, '"') => Place::Closing,
-            (Place::Closing, '"') => {
-                cell.push('"');
-                Place::Quoted
-            }
-            (Place::Begin, '"') => Place::Quoted,
-            (Place::Quoted, c) => {
-                cell.push(c);
-                Place::Quoted
-            }
-            (_, c) if c == delimiter => {
-                end(&mut cell)?;
-                Place::Begin
-            }
-            (_, c) => {
-                cell.push(c);
-                Place::Plain
-            }
-        };
-    }
-    end(&mut cell)?;
-    Ok(cells)
-}
-
-fn check_characters(text: &str) -> Result<(), RowFault> {
-    for c in text.chars() {
-        match c {
-            '\t' | '\n' | '\r' => {}
-            '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' => return Err(RowFault::Control),
-            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                return Err(RowFault::Bidi);
-            }
-            '\u{00ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{180e}' => {
-                return Err(RowFault::ZeroWidth);
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// The delimiter that the first line holds most of outside quotes.
-fn guess_delimiter(head: &[u8]) -> u8 {
-    let mut quoted = false;
-    let mut counts = [(b';', 0), (b',', 0), (b'\t', 0)];
-    for byte in head.iter().take(ROW) {
-        match byte {
-            b'"' => quoted = !quoted,
-            b'\n' if !quoted => break,
-            byte if !quoted => {
-                for (_, count) in counts.iter_mut().filter(|(delimiter, _)| delimiter == byte) {
-                    *count += 1;
-                }
-            }
-            _ => {}
-        }
-    }
-    counts.into_iter().rev().max_by_key(|(_, count)| *count).map_or(b';', |(delimiter, _)| delimiter)
-}
-
 fn without_line_break(mut raw: Vec<u8>) -> Vec<u8> {
     while matches!(raw.last(), Some(b'\n' | b'\r')) {
         raw.pop();
@@ -484,116 +368,5 @@ pub fn defused(cell: &str) -> Cow<'_, str> {
         Cow::Owned(format!("'{cell}"))
     } else {
         Cow::Borrowed(cell)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(bytes: &[u8]) -> (Sheet, Vec<Row>) {
-        let mut sheet = Sheet::open(Box::new(std::io::Cursor::new(bytes.to_vec()))).unwrap();
-        let mut rows = Vec::new();
-        while let Some(row) = sheet.next_row().unwrap() {
-            rows.push(row);
-        }
-        (sheet, rows)
-    }
-
-    fn cells(row: &Row) -> Vec<&str> {
-        row.cells.as_ref().unwrap().iter().map(String::as_str).collect()
-    }
-
-    #[test]
-    fn finds_the_delimiter() {
-        for (text, delimiter) in [("a;b;c\n1;2;3", ';'), ("a,b,c\n1,2,3", ','), ("a\tb\tc\n1\t2\t3", '\t')] {
-            let (sheet, rows) = read(text.as_bytes());
-            assert_eq!(sheet.delimiter(), delimiter);
-            assert_eq!(cells(&rows[0]), ["1", "2", "3"]);
-        }
-        let (sheet, _) = read(b"\"a,b,c\";d\n1;2");
-        assert_eq!(sheet.delimiter(), ';');
-    }
-
-    #[test]
-    fn tells_utf_8_from_windows_1252_when_the_first_umlaut_comes() {
-        let (sheet, rows) = read("name\nAda\nMüller\n".as_bytes());
-        assert_eq!((sheet.encoding(), cells(&rows[1])), (Encoding::Utf8, vec!["Müller"]));
-        let (sheet, rows) = read(b"name\nAda\nM\xfcller\n\x80\n");
-        assert_eq!(
-            (sheet.encoding(), cells(&rows[1]), cells(&rows[2])),
-            (Encoding::Windows1252, vec!["Müller"], vec!["€"])
-        );
-        let (sheet, rows) = read("\u{feff}name\nMüller".as_bytes());
-        assert_eq!((sheet.encoding(), sheet.headings()), (Encoding::Utf8, &["name".to_owned()][..]));
-        assert_eq!(cells(&rows[0]), ["Müller"]);
-    }
-
-    #[test]
-    fn reads_utf_16_with_its_mark() {
-        for big in [false, true] {
-            let units = "\u{feff}name;town\nMüller;Köln\n".encode_utf16();
-            let bytes: Vec<u8> = units.flat_map(|u| if big { u.to_be_bytes() } else { u.to_le_bytes() }).collect();
-            let (sheet, rows) = read(&bytes);
-            assert_eq!(sheet.encoding(), Encoding::Utf16);
-            assert_eq!(cells(&rows[0]), ["Müller", "Köln"]);
-        }
-    }
-
-    #[test]
-    fn keeps_quoted_delimiters_line_breaks_and_quotes() {
-        let (_, rows) = read(b"a;b\r\n\"x;y\";\"say \"\"hi\"\"\nthere\"\r\n5\" pipe;2\r\n");
-        assert_eq!(cells(&rows[0]), ["x;y", "say \"hi\"\nthere"]);
-        assert_eq!(cells(&rows[1]), ["5\" pipe", "2"]);
-        assert_eq!((rows[0].line, rows[1].line), (2, 4));
-    }
-
-    #[test]
-    fn an_open_quote_costs_its_line_only() {
-        let (_, rows) = read(b"a;b\n1;\"open\n2;x\n3;y\n");
-        let faults: Vec<_> = rows.iter().map(|row| row.cells.clone().err()).collect();
-        assert_eq!(faults, [Some(RowFault::OpenQuote), None, None]);
-        assert_eq!(cells(&rows[2]), ["3", "y"]);
-        let mut long = b"a;b\n1;\"open\n".to_vec();
-        long.extend_from_slice("2;x\n".repeat(40_000).as_bytes());
-        let (_, rows) = read(&long);
-        assert_eq!(rows.len(), 40_001);
-        assert_eq!(rows.iter().filter(|row| row.cells.is_err()).count(), 1);
-    }
-
-    #[test]
-    fn refuses_rows_out_of_bounds_and_goes_on() {
-        let wide = "x;".repeat(COLUMNS + 1);
-        let text = format!("a;b\n{};1\n{wide}\n{}\n1;2;3\n4;5\n", "y".repeat(CELL + 1), "z".repeat(3 * ROW));
-        let (_, rows) = read(text.as_bytes());
-        let faults: Vec<_> = rows.iter().map(|row| row.cells.clone().err()).collect();
-        let expected =
-            [RowFault::CellTooLong, RowFault::TooManyColumns, RowFault::TooLong, RowFault::MoreCellsThanHeadings];
-        assert_eq!(faults, expected.into_iter().map(Some).chain([None]).collect::<Vec<_>>());
-        assert!(rows.iter().all(|row| row.raw.len() <= ROW));
-    }
-
-    #[test]
-    fn refuses_what_cannot_be_seen() {
-        let text = "a\nx\0y\nx\u{202e}y\nx\u{200b}y\nok\n";
-        let (_, rows) = read(text.as_bytes());
-        let faults: Vec<_> = rows.iter().map(|row| row.cells.clone().err()).collect();
-        assert_eq!(faults, [Some(RowFault::Control), Some(RowFault::Bidi), Some(RowFault::ZeroWidth), None]);
-        let (_, rows) = read(b"name\nM\xc3\xbcller\nM\xfcller\n");
-        assert_eq!(rows[1].cells, Err(RowFault::Encoding));
-    }
-
-    #[test]
-    fn says_what_is_no_text() {
-        assert!(matches!(Sheet::open(Box::new(&b""[..])), Err(FileFault::Empty)));
-        assert!(matches!(Sheet::open(Box::new(&b"PK\x03\x04zip"[..])), Err(FileFault::NotText)));
-    }
-
-    #[test]
-    fn defuses_formulas() {
-        for cell in ["=1+1", "+1", "-1", "@x", "\tx", "\rx"] {
-            assert!(defused(cell).starts_with('\''), "{cell:?}");
-        }
-        assert_eq!(defused("ada@example.org"), "ada@example.org");
     }
 }
