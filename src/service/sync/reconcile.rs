@@ -63,14 +63,26 @@ impl Session<'_> {
         let yes_after_no = standing.sendable(now)
             && standing.negative.is_some()
             && standing.basis.is_some_and(|basis| known.seen_mailable_at < basis.at);
-        let by_us = known.taken_off_at > known.seen_mailable_at;
-        if yes_after_no || by_us {
+        if yes_after_no || known.is_taken_off_by_us() {
             return Ok(());
         }
+        self.believe(tx, &address, &standing, known, look).await
+    }
+
+    /// Believes an unsubscription or block at the provider: the person said no there.
+    pub(super) async fn believe(
+        &self,
+        tx: &mut Tx,
+        address: &Address,
+        standing: &Standing,
+        known: Holding,
+        look: Look,
+    ) -> Result<(), ServiceError> {
+        let (tenant, connection) = (self.tenant.id, self.connection.id);
         tx.keep_holdings(tenant, connection, &[Holding { held: Held::Withdrawn, ..known }]).await?;
         let said_no = matches!(standing.state, State::Refused | State::Withdrawn);
         if !said_no && standing.flags.is_empty() {
-            self.provider_says(tx, &address, ProviderAct::Unsubscribe, look).await?;
+            self.provider_says(tx, address, ProviderAct::Unsubscribe, look).await?;
         }
         Ok(())
     }
