@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::domain::consent::State;
 use crate::domain::fold::{Flags, Standing};
 use crate::domain::ids::StatementId;
-use consentd_provider::{Change, ConsentProof, EmailAddress, Fields, Presence, Scope};
+use consentd_provider::{Change, ConsentProof, EmailAddress, Fields, Lift, Presence, Scope};
 use serde::{Deserialize, Serialize};
 
 /// What we believe the provider holds about a mailbox, from our own ledger.
@@ -220,24 +220,25 @@ pub struct Confirmed {
     pub fields: Fields,
     /// Whether the provider is known to hold the contact.
     pub presence: Presence,
-    /// We ourselves took the contact off this list, and nobody else is known to have.
-    pub taken_off_by_us: bool,
+    /// When we ourselves took the contact off this list, if nobody else is known to have.
+    pub taken_off_at: Option<Timestamp>,
+    /// When the provider was last seen to mail the contact; 0 for never.
+    pub seen_mailable_at: Timestamp,
 }
 
-/// Whether subscribing a person may lift an unsubscription at the provider: the person accepted after the last no, or it
-/// was we who took the person off.
+/// Which unsubscription at the provider subscribing a person may lift: one from before the acceptance, if the person
+/// accepted after the last no, and the one by which we took the person off. Once the provider was seen to mail the person
+/// after that acceptance, the no before it is lifted, and whatever follows is a newer one.
 #[must_use]
-pub fn restores(standing: &Standing, taken_off_by_us: bool) -> bool {
-    let accepted_after_no = match (standing.basis, standing.negative) {
-        (Some(basis), Some(negative)) => basis.seq > negative.seq,
-        _ => false,
-    };
-    accepted_after_no || taken_off_by_us
+pub fn lift(standing: &Standing, taken_off_at: Option<Timestamp>, seen_mailable_at: Timestamp) -> Option<Lift> {
+    let basis = standing.basis?;
+    let after_no = standing.negative.is_some_and(|negative| basis.seq > negative.seq) && seen_mailable_at < basis.at;
+    (after_no || taken_off_at.is_some()).then_some(Lift { accepted_at: basis.at, after_no, taken_off_at })
 }
 
 /// Makes the change that subscribes a person, if consent stands. The only way to a [`ConsentProof`].
 ///
-/// An unsubscription at the provider that [`restores`] does not cover is the person's own and stays.
+/// An unsubscription at the provider that [`lift`] does not cover is the person's own and stays.
 #[must_use]
 pub fn subscribe(confirmed: Confirmed, now: Timestamp) -> Option<Change> {
     if !confirmed.standing.sendable(now) {
@@ -248,7 +249,7 @@ pub fn subscribe(confirmed: Confirmed, now: Timestamp) -> Option<Change> {
         email: confirmed.email,
         fields: confirmed.fields,
         presence: confirmed.presence,
-        lift: restores(&confirmed.standing, confirmed.taken_off_by_us),
+        lift: lift(&confirmed.standing, confirmed.taken_off_at, confirmed.seen_mailable_at),
         proof: attest(basis.id),
     })
 }

@@ -1,7 +1,7 @@
 //! Saying something about a consent: the one way into the history.
 
 use crate::clock::Timestamp;
-use crate::domain::consent::{Act, Kind, OperatorAct, RecipientAct};
+use crate::domain::consent::{Act, Kind, OperatorAct, RecipientAct, State};
 use crate::domain::fold::Denied;
 use crate::domain::ids::{AddressId, MailboxId, PurposeId};
 use crate::service::{Core, ServiceError};
@@ -94,7 +94,7 @@ impl Core {
                 let mac = key.address_mac(&saying.address.email.folded());
                 let on = suppressed(tx, tenant.id, &[mac]).await?.remove(&mac).unwrap_or_default();
                 let concerned = |purpose: &PurposeId| saying.purpose.is_none_or(|own| own == *purpose);
-                if on.iter().any(|purpose| *purpose == EVERY_PURPOSE || concerned(purpose)) {
+                if on.iter().any(concerned) {
                     return Err(Denied::SaidNo.into());
                 }
             }
@@ -182,6 +182,31 @@ impl Core {
                 seq,
             };
             tx.queue_withdrawal(tenant.id, &new, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes an annulled entry off the suppression list, for the purposes that no spelling of the mailbox said no to.
+    pub(crate) async fn release_annulled(
+        &self,
+        tx: &mut Tx,
+        tenant: &Tenant,
+        key: &TenantKey,
+        address: &Address,
+    ) -> Result<(), ServiceError> {
+        let spellings: Vec<AddressId> =
+            tx.addresses_of(tenant.id, address.mailbox).await?.iter().map(|spelling| spelling.id).collect();
+        let standings = tx.standings_of(tenant.id, &spellings).await?;
+        let said_no = |kept: &&Kept| matches!(kept.standing.state, State::Refused | State::Withdrawn);
+        let refused: Vec<PurposeId> = standings.iter().filter(said_no).map(|kept| kept.purpose).collect();
+        let mac = key.address_mac(&address.email.folded());
+        for purpose in tx.purposes(tenant.id).await? {
+            if !refused.contains(&purpose.id) {
+                tx.lift_suppression(tenant.id, &mac, purpose.id).await?;
+            }
+        }
+        if refused.is_empty() {
+            tx.lift_suppression(tenant.id, &mac, EVERY_PURPOSE).await?;
         }
         Ok(())
     }

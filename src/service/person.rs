@@ -155,6 +155,7 @@ impl Core {
         if kept.is_empty() {
             return Err(Denied::NotOwnError.into());
         }
+        self.release_annulled(&mut tx, tenant, key, address).await?;
         tx.commit().await?;
         Ok(kept)
     }

@@ -50,6 +50,12 @@ impl Holding {
             taken_off_at: 0,
         }
     }
+
+    /// We took it off ourselves, and no read showed it mailable since.
+    #[must_use]
+    pub const fn is_taken_off_by_us(&self) -> bool {
+        self.taken_off_at > self.seen_mailable_at
+    }
 }
 
 #[derive(sqlx::FromRow)]

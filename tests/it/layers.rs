@@ -11,7 +11,7 @@ const RINGS: [&[(&str, &[&str])]; 7] = [
     &[("service", &[])],
     &[("config", &[]), ("worker", &["config"]), ("web", &["config"]), ("sandbox", &["config"])],
     &[("registry", &[]), ("telemetry", &[]), ("app", &["registry", "telemetry"])],
-    &[("cli", &[]), ("main", &["cli"])],
+    &[("demo", &[]), ("cli", &["demo"]), ("main", &["cli"])],
 ];
 
 /// Crates that one module alone may name.
@@ -23,7 +23,7 @@ const OWNED: [(&str, &[&str]); 8] = [
     ("tower_http", &["web", "sandbox"]),
     ("lettre", &["mail"]),
     ("tokio_cron_scheduler", &["worker"]),
-    ("anyhow", &["cli", "main", "app", "telemetry"]),
+    ("anyhow", &["cli", "demo", "main", "app", "telemetry"]),
 ];
 
 /// Files that may name a provider: the registry, and texts that tell people which providers there are.

@@ -26,6 +26,8 @@ with_every_provider!(
     an_unsubscription_at_the_provider_is_a_withdrawal,
     a_withdrawal_here_takes_the_person_off_there,
     who_says_yes_again_is_mailed_again,
+    an_unsubscription_newer_than_the_yes_is_not_undone,
+    leaving_the_crm_and_returning_undoes_no_unsubscription,
     a_complaint_is_for_ever,
     a_bounce_takes_off_until_it_is_cleared,
     staff_unsubscribing_at_the_provider_is_found_by_the_walk,
@@ -139,6 +141,52 @@ async fn who_says_yes_again_is_mailed_again(engine: Engine, provider: &str) {
     world.accept_again(&["ada@example.org", "bob@example.org"]).await;
     world.settle().await;
     assert_eq!(account.mailable(world.clock.now()), ["ada@example.org", "bob@example.org"]);
+    world.end().await;
+}
+
+async fn an_unsubscription_newer_than_the_yes_is_not_undone(engine: Engine, provider: &str) {
+    let (world, account) = mailing(engine, provider, &["ada@example.org", "bob@example.org"]).await;
+    account.provider().disturb(CourierFaults { drop: 100, ..CourierFaults::default() });
+    account.provider().fault(FaultRule { matching: String::new(), times: u32::MAX, fault: Fault::Refuse });
+    world.withdraw_by_link(&account.tenant, &account.key, "ada@example.org").await;
+    world.accept_again(&["ada@example.org"]).await;
+    while world.step().await {}
+    world.clock.advance(HOUR);
+    account.unsubscribes(world.clock.now(), "ada@example.org");
+    world.clock.advance(HOUR);
+    account.provider().heal();
+    world.sync(&account).await;
+    assert_eq!(account.mailable(world.clock.now()), ["bob@example.org"]);
+    world.walk(&account).await;
+    assert_eq!(world.state(&account, "ada@example.org").await, State::Withdrawn);
+    assert_eq!(world.said(&account, "ada@example.org", Kind::ProviderUnsubscribed).await, 1);
+    world.pass(DAY, HOUR).await;
+    assert_eq!(account.mailable(world.clock.now()), ["bob@example.org"]);
+    // A yes after that counts again.
+    world.accept_again(&["ada@example.org"]).await;
+    world.sync(&account).await;
+    assert_eq!(account.mailable(world.clock.now()), ["ada@example.org", "bob@example.org"]);
+    world.end().await;
+}
+
+async fn leaving_the_crm_and_returning_undoes_no_unsubscription(engine: Engine, provider: &str) {
+    let people: Vec<String> = (0..20).map(|n| format!("person{n:02}@example.org")).collect();
+    let people: Vec<&str> = people.iter().map(String::as_str).collect();
+    let (world, account) = mailing(engine, provider, &people).await;
+    world.clock.advance(HOUR);
+    account.provider().disturb(CourierFaults { drop: 100, ..CourierFaults::default() });
+    account.unsubscribes(world.clock.now(), people[0]);
+    world.clock.advance(HOUR);
+    world.bin(&account.tenant, &account.key, &people[..2]).await;
+    world.sync(&account).await;
+    assert_eq!(account.mailable(world.clock.now()), sorted(&people[2..]));
+    world.clock.advance(HOUR);
+    world.customers(&account.tenant, &account.key, &people[..2]).await;
+    world.sync(&account).await;
+    assert_eq!(account.mailable(world.clock.now()), sorted(&people[1..]), "only who did not unsubscribe comes back");
+    world.walk(&account).await;
+    assert_eq!(world.state(&account, people[0]).await, State::Withdrawn);
+    assert_eq!(world.state(&account, people[1]).await, State::Accepted);
     world.end().await;
 }
 

@@ -1,33 +1,10 @@
 //! Dates, for questions about a span of time.
 
+use consentd_provider::{days, instant};
+
 /// The UTC day of a time with any offset and precision (Brevo sheet 3.1), counted from 1970-01-01.
 pub(crate) fn day(time: &str) -> Option<i64> {
-    let (date, clock) = time.split_once('T')?;
-    let mut parts = date.split('-').map(str::parse::<i64>);
-    let (year, month, day) = (parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?);
-    if !(1970..2200).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
-    let minutes = |text: &str| {
-        let (hours, minutes) = text.split_once(':')?;
-        let minutes = minutes.split(':').next()?;
-        Some(hours.parse::<i64>().ok()? * 60 + minutes.parse::<i64>().ok()?)
-    };
-    let (clock, offset) = match clock.find(['+', '-', 'Z']).and_then(|at| clock.split_at_checked(at)) {
-        Some((clock, zone)) => match zone.strip_prefix('-') {
-            Some(west) => (clock, -minutes(west)?),
-            None => (clock, zone.strip_prefix('+').map_or(Some(0), minutes)?),
-        },
-        None => (clock, 0),
-    };
-    Some(days(year, month, day) + (minutes(clock)? - offset).div_euclid(1_440))
-}
-
-/// Days since 1970-01-01 of a date of the proleptic Gregorian calendar, counted in years that begin in March.
-pub(crate) const fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let month = (month + 9) % 12;
-    365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - 719_468
+    instant(time).map(|at| at.div_euclid(86_400_000_000))
 }
 
 /// The date of a day counted from 1970-01-01.

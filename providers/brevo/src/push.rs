@@ -70,10 +70,10 @@ impl Run<'_> {
         }
         let everything = self.which(|change| matches!(change, Change::Withdraw { scope: Scope::Everything, .. }));
         let purpose = self.which(|change| matches!(change, Change::Withdraw { scope: Scope::Purpose, .. }));
-        let new = self.which(|change| matches!(change, Change::Subscribe { lift: false, presence: Presence::New, .. }));
+        let new = self.which(|change| matches!(change, Change::Subscribe { lift: None, presence: Presence::New, .. }));
         let known =
-            self.which(|change| matches!(change, Change::Subscribe { lift: false, presence: Presence::Known, .. }));
-        let lifting = self.which(|change| matches!(change, Change::Subscribe { lift: true, .. }));
+            self.which(|change| matches!(change, Change::Subscribe { lift: None, presence: Presence::Known, .. }));
+        let lifting = self.which(|change| matches!(change, Change::Subscribe { lift: Some(_), .. }));
         // Withdrawals first and never by an import: whatever stops a push shall stop something less urgent.
         if everything.len() < BATCH_FROM {
             self.singly(&everything).await?;
@@ -137,17 +137,21 @@ impl Run<'_> {
     async fn one(&self, change: &Change) -> Result<Outcome, Stop> {
         match change {
             Change::Withdraw { email, scope } => self.withdraw(email, *scope).await,
-            Change::Subscribe { email, fields, lift: false, presence: Presence::New, .. } => {
+            Change::Subscribe { email, fields, lift: None, presence: Presence::New, .. } => {
                 self.upsert(email, fields).await
             }
             Change::Subscribe { email, fields, lift, .. } => {
                 let contact = list::contact(self.api, self.out, email).await.map_err(reading)?;
                 let Some(contact) = contact else { return self.upsert(email, fields).await };
                 let closed = contact.blocked || contact.is_unsubscribed(self.list);
-                let allowed = *lift
-                    && (!contact.blocked || lift::liftable(self.api, self.out, &contact).await.map_err(reading)?);
-                if closed && !allowed {
-                    return Ok(Outcome::Refused(Refusal::Blocked));
+                if closed {
+                    let allowed = match lift {
+                        Some(lift) => lift::liftable(self.api, self.out, &contact, lift).await.map_err(reading)?,
+                        None => false,
+                    };
+                    if !allowed {
+                        return Ok(Outcome::Refused(Refusal::Blocked));
+                    }
                 }
                 self.update(email, fields, &contact).await
             }

@@ -7,8 +7,8 @@ mod receiving;
 use crate::DESCRIPTOR;
 use async_trait::async_trait;
 use consentd_provider::{
-    AccountSettings, AudienceRef, Change, ConsentProof, EmailAddress, Fields, Gateway, Method, Presence, Provider,
-    ProviderError, Request, Response, Scope,
+    AccountSettings, AudienceRef, Change, ConsentProof, EmailAddress, Fields, Gateway, Lift, Method, Presence,
+    Provider, ProviderError, Request, Response, Scope, Timestamp,
 };
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -54,6 +54,10 @@ impl Gateway for Script {
         let (status, body) = self.answers.lock().unwrap().pop_front().unwrap_or_else(|| panic!("unexpected {what}"));
         Ok(Response { status, headers: Vec::new(), body: body.into_bytes() })
     }
+
+    async fn send_before(&self, request: Request, _: Timestamp) -> Result<Response, ProviderError> {
+        self.send(request).await
+    }
 }
 
 pub(crate) fn settings(options: &[(&str, &str)]) -> AccountSettings {
@@ -76,8 +80,11 @@ pub(crate) fn email(text: &str) -> EmailAddress {
     EmailAddress::parse(text).unwrap()
 }
 
+/// What an acceptance of 2026-09-01 lifts that came after a no.
+pub(crate) const LIFT: Lift = Lift { accepted_at: 1_788_220_800_000_000, after_no: true, taken_off_at: None };
+
 #[expect(clippy::disallowed_methods, reason = "invented people have consented to everything")]
-pub(crate) fn subscribe(who: &str, presence: Presence, lift: bool, fields: Fields) -> Change {
+pub(crate) fn subscribe(who: &str, presence: Presence, lift: Option<Lift>, fields: Fields) -> Change {
     Change::Subscribe { email: email(who), fields, presence, lift, proof: ConsentProof::attest(uuid::Uuid::nil()) }
 }
 

@@ -1,6 +1,6 @@
 //! What an adapter is asked to do, and what came of it.
 
-use crate::{EmailAddress, ProviderError};
+use crate::{EmailAddress, ProviderError, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -61,6 +61,35 @@ pub enum Scope {
     Everything,
 }
 
+/// How far a provider's time of our own withdrawal may be from the time at which we noted it: five minutes.
+const OURS: Timestamp = 5 * 60 * 1_000_000;
+
+/// Which unsubscription at the provider a subscription may lift.
+///
+/// A webhook may be late or lost, so the person may have unsubscribed there after the acceptance that is being pushed;
+/// that is the newer word and stays. An adapter reads when the contact stopped being mailable, and asks
+/// [`Lift::covers`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lift {
+    /// When the recipient accepted.
+    pub accepted_at: Timestamp,
+    /// The recipient accepted after the last no that is known here.
+    pub after_no: bool,
+    /// When we ourselves took the contact off, if nobody else is known to have.
+    pub taken_off_at: Option<Timestamp>,
+}
+
+impl Lift {
+    /// Whether an unsubscription of that time may be lifted: one that is not newer than the acceptance, or our own.
+    ///
+    /// `None` says that the provider tells no time; then a yes counts that was said after a no.
+    #[must_use]
+    pub fn covers(&self, unsubscribed_at: Option<Timestamp>) -> bool {
+        let Some(at) = unsubscribed_at else { return self.after_no };
+        at <= self.accepted_at || self.taken_off_at.is_some_and(|ours| at.abs_diff(ours) <= OURS.unsigned_abs())
+    }
+}
+
 /// One wish about one contact of one list.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Change {
@@ -72,9 +101,9 @@ pub enum Change {
         fields: Fields,
         /// Whether the provider is known to hold the contact.
         presence: Presence,
-        /// The recipient accepted after the last withdrawal known here, so an unsubscription of ours or of
-        /// theirs may be lifted. A block for a complaint or a bounce may not. Without `lift` nothing is.
-        lift: bool,
+        /// Which unsubscription of theirs or of ours may be lifted. A block for a complaint or a bounce may not.
+        /// Without `lift` nothing is.
+        lift: Option<Lift>,
         /// Why this is allowed.
         proof: ConsentProof,
     },
@@ -147,5 +176,48 @@ impl Push {
     #[must_use]
     pub fn untouched(changes: usize, error: ProviderError) -> Self {
         Self { outcomes: vec![Outcome::Untouched; changes], stopped_by: Some(error) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACCEPTED: Timestamp = 1_767_225_600_000_000;
+    const DAY: Timestamp = 86_400_000_000;
+
+    fn lift(after_no: bool, taken_off_at: Option<Timestamp>) -> Lift {
+        Lift { accepted_at: ACCEPTED, after_no, taken_off_at }
+    }
+
+    #[test]
+    fn an_unsubscription_is_lifted_up_to_the_acceptance_and_not_after_it() {
+        for after_no in [false, true] {
+            for taken_off_at in [None, Some(ACCEPTED - DAY), Some(ACCEPTED + DAY)] {
+                let lift = lift(after_no, taken_off_at);
+                assert!(lift.covers(Some(ACCEPTED)), "{lift:?}");
+                assert!(lift.covers(Some(Timestamp::MIN)), "{lift:?}");
+                assert!(!lift.covers(Some(ACCEPTED + 1)), "{lift:?}");
+                assert!(!lift.covers(Some(Timestamp::MAX)), "{lift:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn our_own_taking_off_is_lifted_whenever_the_acceptance_was() {
+        let ours = ACCEPTED + DAY;
+        let lift = lift(false, Some(ours));
+        for (at, covered) in
+            [(ours, true), (ours - OURS, true), (ours + OURS, true), (ours - OURS - 1, false), (ours + OURS + 1, false)]
+        {
+            assert_eq!(lift.covers(Some(at)), covered, "{} us away", at - ours);
+        }
+    }
+
+    #[test]
+    fn without_a_time_only_a_yes_after_a_no_counts() {
+        assert!(lift(true, None).covers(None));
+        assert!(!lift(false, None).covers(None));
+        assert!(!lift(false, Some(ACCEPTED + DAY)).covers(None));
     }
 }

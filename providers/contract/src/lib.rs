@@ -18,6 +18,7 @@ mod mail;
 mod provider;
 mod remote;
 mod settings;
+mod time;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -26,7 +27,7 @@ pub mod emulator;
 
 pub use address::{AddressError, EmailAddress};
 pub use capability::{Capability, CredentialSpec, Descriptor, OptionSpec, RateHeaders};
-pub use change::{Change, ConsentProof, FieldValue, Fields, Outcome, Presence, Push, Refusal, RemoteJob, Scope};
+pub use change::{Change, ConsentProof, FieldValue, Fields, Lift, Outcome, Presence, Push, Refusal, RemoteJob, Scope};
 pub use error::{Advice, Effect, ProviderError, Sent, plain};
 pub use event::{Affected, EventKind, EventTime, ProviderEvent, Trust};
 pub use gateway::{Body, Gateway, Method, Quota, Repeat, Request, Response, path_segment};
@@ -37,6 +38,7 @@ pub use remote::{
     AccountFacts, AudienceRef, Cursor, FieldKind, JobState, Look, Page, RemoteField, RemoteList, Sighting,
 };
 pub use settings::{AccountSettings, SettingsError};
+pub use time::{days, instant};
 
 /// An instant: microseconds since 1970-01-01 UTC.
 pub type Timestamp = i64;

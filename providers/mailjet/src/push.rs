@@ -52,8 +52,8 @@ impl Run<'_> {
         let purpose = which(&|one| once(one) && matches!(one, Change::Withdraw { scope: Scope::Purpose, .. }));
         let everything = which(&|one| once(one) && matches!(one, Change::Withdraw { scope: Scope::Everything, .. }));
         let several = which(&|one| !once(one));
-        let routine = which(&|one| once(one) && matches!(one, Change::Subscribe { lift: false, .. }));
-        let lifting = which(&|one| once(one) && matches!(one, Change::Subscribe { lift: true, .. }));
+        let routine = which(&|one| once(one) && matches!(one, Change::Subscribe { lift: None, .. }));
+        let lifting = which(&|one| once(one) && matches!(one, Change::Subscribe { lift: Some(_), .. }));
         // Withdrawals first: whatever stops a push shall stop something less urgent.
         if purpose.len() + everything.len() < BULK_WITHDRAWALS {
             self.singly(&purpose).await?;
@@ -83,8 +83,10 @@ impl Run<'_> {
             let Some(change) = self.changes.get(index) else { continue };
             let mut started = false;
             let result = match change {
-                Change::Subscribe { email, fields, lift: false, .. } => self.routine(email, fields).await,
-                Change::Subscribe { email, fields, lift: true, .. } => self.lift(email, fields, &mut started).await,
+                Change::Subscribe { email, fields, lift: None, .. } => self.routine(email, fields).await,
+                Change::Subscribe { email, fields, lift: Some(lift), .. } => {
+                    self.lift(email, fields, lift, &mut started).await
+                }
                 Change::Withdraw { email, scope } => self.withdraw(email, *scope, &mut started).await,
             };
             match result {

@@ -3,7 +3,7 @@
 use crate::list;
 use crate::push::Run;
 use crate::wire;
-use consentd_provider::{EmailAddress, Fields, Method, Outcome, ProviderError, Refusal, Scope, path_segment};
+use consentd_provider::{EmailAddress, Fields, Lift, Method, Outcome, ProviderError, Refusal, Scope, path_segment};
 use serde_json::{Map, Value, json};
 
 const MANAGE: &str = "/v3/REST/contactslist/{list}/managecontact";
@@ -24,6 +24,7 @@ impl Run<'_> {
         &self,
         email: &EmailAddress,
         fields: &Fields,
+        lift: &Lift,
         started: &mut bool,
     ) -> Result<Outcome, ProviderError> {
         let Some(contact) = list::contact(self.api, self.out, email).await? else {
@@ -32,19 +33,21 @@ impl Run<'_> {
         if contact.complained {
             return Ok(Outcome::Refused(Refusal::Blocked));
         }
-        let memberships = list::memberships(self.api, self.out, contact.id).await?.unwrap_or_default();
+        let departures = list::departures(self.api, self.out, contact.id).await?;
+        let own = departures.iter().find(|departure| departure.list == self.list);
+        // A withdrawal of ours leaves a list as well. An exclusion alone has another reason, which a consent to
+        // campaigns does not answer.
+        let excluded_for_good =
+            contact.excluded && (departures.is_empty() || !lift.covers(contact.exclusion_changed_at));
+        if excluded_for_good || own.is_some_and(|departure| !lift.covers(departure.at)) {
+            return Ok(Outcome::Refused(Refusal::Blocked));
+        }
         if contact.excluded {
-            // A withdrawal of ours leaves a list as well. An exclusion alone has another reason, which a consent to
-            // campaigns does not answer.
-            if !memberships.iter().any(|row| row.unsubscribed) {
-                return Ok(Outcome::Refused(Refusal::Blocked));
-            }
             // First the exclusion, then the list: broken off in between, the next try still sees why.
             self.exclude(email, false).await?;
             *started = true;
         }
-        let left = memberships.iter().any(|row| row.list == self.list && row.unsubscribed);
-        self.manage(email, if left { "addforce" } else { "addnoforce" }, fields).await
+        self.manage(email, if own.is_some() { "addforce" } else { "addnoforce" }, fields).await
     }
 
     /// A refusal of the action, for a full plan or for somebody who is no member, does not end a withdrawal (Mailjet

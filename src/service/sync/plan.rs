@@ -27,14 +27,14 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    /// We took the mailbox off ourselves, and the provider was not seen to mail it since.
-    pub(super) const fn taken_off_by_us(&self) -> bool {
-        self.holding.taken_off_at > self.holding.seen_mailable_at
+    /// When we took the mailbox off ourselves, if the provider was not seen to mail it since.
+    pub(super) fn taken_off_at(&self) -> Option<Timestamp> {
+        self.holding.is_taken_off_by_us().then_some(self.holding.taken_off_at)
     }
 
     /// Whether subscribing this person lifts an unsubscription, which providers only let us do one by one.
     pub(super) fn restores(&self) -> bool {
-        plan::restores(&self.standing, self.taken_off_by_us())
+        plan::lift(&self.standing, self.taken_off_at(), self.holding.seen_mailable_at).is_some()
     }
 }
 

@@ -102,7 +102,7 @@ impl Session<'_> {
                 tx.resolve_item(tenant, run.id, item.n, "overtaken", "", "").await?;
                 continue;
             };
-            let taken_off_by_us = candidate.taken_off_by_us();
+            let taken_off_at = candidate.taken_off_at();
             let before = candidate.holding;
             let presence = if before.held == Held::Never && !seen.contains_key(&candidate.mailbox) {
                 Presence::New
@@ -116,7 +116,8 @@ impl Session<'_> {
                 standing: candidate.standing,
                 fields: candidate.fields,
                 presence,
-                taken_off_by_us,
+                taken_off_at,
+                seen_mailable_at: before.seen_mailable_at,
             };
             let Some(change) = plan::subscribe(confirmed, now) else {
                 tx.resolve_item(tenant, run.id, item.n, "overtaken", "", "").await?;
@@ -208,7 +209,9 @@ impl Session<'_> {
                     let add_unknown_at = one.before.add_unknown_at;
                     let holding = Holding { held: Held::Blocked, unsettled_until: 0, add_unknown_at, ..one.during };
                     self.human_task(&mut tx, one, refusal).await?;
-                    (holding, "refused", code, message)
+                    // A block is looked at: it may be a no of the person that we have not heard of.
+                    let item = if *refusal == Refusal::Blocked { "pending" } else { "refused" };
+                    (holding, item, code, message)
                 }
                 Outcome::Untouched => (one.before, "", "", String::new()),
                 Outcome::Unknown => {

@@ -99,6 +99,9 @@ impl Session<'_> {
             tx.resolve_item(tenant, run.id, item.n, "overtaken", "", "").await?;
             return Ok(Some(known));
         }
+        if known.held == Held::Blocked {
+            return self.judge_refused(tx, run, item, look, known).await.map(Some);
+        }
         if look.unsubscribed || look.blocked {
             let words = "the provider keeps the address unsubscribed or blocked";
             tx.resolve_item(tenant, run.id, item.n, "refused", "blocked_at_provider", words).await?;
@@ -114,5 +117,25 @@ impl Session<'_> {
         tx.raise(tenant, self.connection.id, "no_effect", self.connection.id.0, words, now).await?;
         let unsettled_until = now + self.core.rules.settle;
         Ok(Some(Holding { held: Held::Unknown, unsettled_until, add_unknown_at: now, ..known }))
+    }
+
+    /// The provider refused a yes, so what keeps it from mailing the person is newer than that yes, or not ours to
+    /// lift. It is believed, and only another yes is tried.
+    async fn judge_refused(
+        &self,
+        tx: &mut Tx,
+        run: &Run,
+        item: &PendingItem,
+        look: Look,
+        known: Holding,
+    ) -> Result<Holding, ServiceError> {
+        let words = "the provider keeps the address unsubscribed or blocked";
+        tx.resolve_item(self.tenant.id, run.id, item.n, "refused", "blocked_at_provider", words).await?;
+        let told = look.unsubscribed || look.blocked;
+        if let (true, Some((address, standing))) = (told, self.best_of(tx, known.mailbox).await?) {
+            self.believe(tx, &address, &standing, known, look).await?;
+            return Ok(Holding { held: Held::Withdrawn, ..known });
+        }
+        Ok(known)
     }
 }

@@ -64,16 +64,29 @@ impl Session<'_> {
             && standing.negative.is_some()
             && standing.basis.is_some_and(|basis| known.seen_mailable_at < basis.at);
         // We take people off list by list; a block of the whole account is ours only after a withdrawal from everything.
-        let by_us = known.taken_off_at > known.seen_mailable_at
+        let by_us = known.is_taken_off_by_us()
             && (!look.blocked || tx.taken_off_everything(tenant, connection, mailbox).await?);
         if yes_after_no || by_us {
             return Ok(());
         }
+        self.believe(tx, &address, &standing, known, look).await
+    }
+
+    /// Believes an unsubscription or block at the provider: the person said no there.
+    pub(super) async fn believe(
+        &self,
+        tx: &mut Tx,
+        address: &Address,
+        standing: &Standing,
+        known: Holding,
+        look: Look,
+    ) -> Result<(), ServiceError> {
+        let (tenant, connection) = (self.tenant.id, self.connection.id);
         tx.keep_holdings(tenant, connection, &[Holding { held: Held::Withdrawn, ..known }]).await?;
         let said_no = matches!(standing.state, State::Refused | State::Withdrawn);
         // A provider blocks who bounced or complained by itself; leaving a list is the person's own act.
         if !said_no && (standing.flags.is_empty() || look.unsubscribed) {
-            self.provider_says(tx, &address, ProviderAct::Unsubscribe, look).await?;
+            self.provider_says(tx, address, ProviderAct::Unsubscribe, look).await?;
         }
         Ok(())
     }

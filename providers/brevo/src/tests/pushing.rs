@@ -1,9 +1,9 @@
 //! Carrying out changes.
 
-use super::{Script, brevo, email, list, settings, subscribe, withdraw};
+use super::{LIFT, Script, brevo, email, list, settings, subscribe, withdraw};
 use crate::DESCRIPTOR;
 use consentd_provider::{
-    Change, FieldValue, Fields, JobState, Outcome, Presence, ProviderError, Push, Refusal, RemoteJob, Scope,
+    Change, FieldValue, Fields, JobState, Lift, Outcome, Presence, ProviderError, Push, Refusal, RemoteJob, Scope,
 };
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ async fn push(script: &Script, changes: &[Change]) -> Push {
 }
 
 fn several(count: usize, presence: Presence) -> Vec<Change> {
-    (0..count).map(|number| subscribe(&format!("p{number}@example.org"), presence, false, Fields::new())).collect()
+    (0..count).map(|number| subscribe(&format!("p{number}@example.org"), presence, None, Fields::new())).collect()
 }
 
 #[tokio::test]
@@ -35,7 +35,7 @@ async fn a_new_contact_takes_one_call_that_can_lift_nothing() {
         ("EMAIL".into(), FieldValue::Text("bob@example.org".into())),
         ("blacklist".into(), FieldValue::Bool(false)),
     ]);
-    let push = push(&script, &[subscribe("Ada@Example.org", Presence::New, false, fields)]).await;
+    let push = push(&script, &[subscribe("Ada@Example.org", Presence::New, None, fields)]).await;
     assert_eq!(push.outcomes, [Outcome::Applied]);
     let asked = script.asked();
     assert_eq!(asked[0].what, "POST /contacts");
@@ -49,7 +49,7 @@ async fn a_new_contact_takes_one_call_that_can_lift_nothing() {
 #[tokio::test]
 async fn a_new_contact_that_exists_and_is_blocked_stays_so() {
     let script = Script::of(&[DONE, (200, &contact(true, "[7]", "{}"))]);
-    let push = push(&script, &[subscribe("ada@example.org", Presence::New, false, Fields::new())]).await;
+    let push = push(&script, &[subscribe("ada@example.org", Presence::New, None, Fields::new())]).await;
     assert_eq!(push.outcomes, [Outcome::Refused(Refusal::Blocked)]);
     assert!(script.asked().iter().all(|asked| asked.body.get("emailBlacklisted").is_none()));
 }
@@ -57,7 +57,7 @@ async fn a_new_contact_that_exists_and_is_blocked_stays_so() {
 #[tokio::test]
 async fn without_lift_nothing_is_written_to_a_blocked_contact() {
     let script = Script::of(&[(200, include_str!("../../fixtures/answer-contact.json"))]);
-    let push = push(&script, &[subscribe("ada@example.org", Presence::Known, false, Fields::new())]).await;
+    let push = push(&script, &[subscribe("ada@example.org", Presence::Known, None, Fields::new())]).await;
     assert_eq!(push.outcomes, [Outcome::Refused(Refusal::Blocked)]);
     assert_eq!(script.whats(), ["GET /contacts/ada%40example.org"]);
 }
@@ -66,7 +66,7 @@ async fn without_lift_nothing_is_written_to_a_blocked_contact() {
 async fn an_unsubscription_of_late_is_lifted_with_one_writing() {
     let reason = r#"{"unsubscriptions":{"userUnsubscription":[{"campaignId":null}],"adminUnsubscription":[]}}"#;
     let script = Script::of(&[(200, &contact(true, "[9]", reason)), DONE]);
-    let push = push(&script, &[subscribe("ada@example.org", Presence::Known, true, Fields::new())]).await;
+    let push = push(&script, &[subscribe("ada@example.org", Presence::Known, Some(LIFT), Fields::new())]).await;
     assert_eq!(push.outcomes, [Outcome::Applied]);
     let asked = script.asked();
     assert_eq!(asked[1].what, "PUT /contacts/ada%40example.org");
@@ -74,9 +74,44 @@ async fn an_unsubscription_of_late_is_lifted_with_one_writing() {
 }
 
 #[tokio::test]
+async fn an_unsubscription_after_the_acceptance_stays_whatever_came_before_it() {
+    let before = r#"{"eventTime":"2026-08-30T10:00:00.000Z"}"#;
+    let after = r#"{"campaignId":4,"eventTime":"2026-09-01T02:00:00.001+02:00"}"#;
+    let ours = Lift { taken_off_at: Some(LIFT.accepted_at + 60_000_000), ..LIFT };
+    for (told, lift, lifted) in [
+        (format!(r#"{{"userUnsubscription":[{before}]}}"#), LIFT, true),
+        (format!(r#"{{"userUnsubscription":[{before},{after}]}}"#), LIFT, false),
+        (format!(r#"{{"userUnsubscription":[{after}],"adminUnsubscription":[{before}]}}"#), LIFT, false),
+        (format!(r#"{{"adminUnsubscription":[{after}]}}"#), LIFT, false),
+        (format!(r#"{{"adminUnsubscription":[{after}]}}"#), ours, true),
+    ] {
+        let recent = contact(true, "[9]", &format!(r#"{{"unsubscriptions":{told}}}"#));
+        let answers = [(200, recent.as_str()), DONE];
+        let script = Script::of(if lifted { &answers } else { &answers[..1] });
+        let push = push(&script, &[subscribe("ada@example.org", Presence::Known, Some(lift), Fields::new())]).await;
+        let expected = if lifted { Outcome::Applied } else { Outcome::Refused(Refusal::Blocked) };
+        assert_eq!(push.outcomes, [expected], "{told}");
+        assert_eq!(script.asked().len(), if lifted { 2 } else { 1 }, "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_block_without_a_trace_is_lifted_only_by_a_yes_after_a_no() {
+    for (after_no, expected) in [(true, Outcome::Applied), (false, Outcome::Refused(Refusal::Blocked))] {
+        let blocked = contact(true, "[7]", "{}");
+        let answers = [(200, blocked.as_str()), (200, "{}"), DONE];
+        let script = Script::of(if after_no { &answers } else { &answers[..2] });
+        let lift = Lift { after_no, taken_off_at: Some(LIFT.accepted_at), ..LIFT };
+        let push = push(&script, &[subscribe("ada@example.org", Presence::Known, Some(lift), Fields::new())]).await;
+        assert_eq!(push.outcomes, [expected]);
+        assert_eq!(script.asked().len(), answers.len() - usize::from(!after_no));
+    }
+}
+
+#[tokio::test]
 async fn an_older_block_is_asked_about_in_utc_and_a_complaint_ends_it() {
     let script = Script::of(&[(200, &contact(true, "[7]", "{}")), (200, r#"{"complaints":[{"campaignId":3}]}"#)]);
-    let push = push(&script, &[subscribe("ada@example.org", Presence::Known, true, Fields::new())]).await;
+    let push = push(&script, &[subscribe("ada@example.org", Presence::Known, Some(LIFT), Fields::new())]).await;
     assert_eq!(push.outcomes, [Outcome::Refused(Refusal::Blocked)]);
     let span = "GET /contacts/ada%40example.org/campaignStats?startDate=2026-05-03&endDate=2026-07-31";
     assert_eq!(script.whats()[1], span);
@@ -86,7 +121,7 @@ async fn an_older_block_is_asked_about_in_utc_and_a_complaint_ends_it() {
 async fn a_dead_mailbox_or_a_complaint_of_late_is_not_lifted() {
     for reason in [r#"{"hardBounces":[{}]}"#, r#"{"complaints":[{}],"unsubscriptions":{"userUnsubscription":[{}]}}"#] {
         let script = Script::of(&[(200, &contact(true, "[7]", reason))]);
-        let push = push(&script, &[subscribe("ada@example.org", Presence::Known, true, Fields::new())]).await;
+        let push = push(&script, &[subscribe("ada@example.org", Presence::Known, Some(LIFT), Fields::new())]).await;
         assert_eq!(push.outcomes, [Outcome::Refused(Refusal::Blocked)], "{reason}");
         assert_eq!(script.asked().len(), 1);
     }
@@ -137,7 +172,7 @@ async fn an_import_never_exceeds_eight_megabytes() {
     let changes: Vec<Change> = (0..50)
         .map(|number| {
             let fields = Fields::from([("NOTE".to_owned(), text.clone())]);
-            subscribe(&format!("p{number}@example.org"), Presence::New, false, fields)
+            subscribe(&format!("p{number}@example.org"), Presence::New, None, fields)
         })
         .collect();
     assert_eq!(push(&script, &changes).await.outcomes.len(), 50);
@@ -247,7 +282,7 @@ async fn a_list_that_is_gone_is_the_fault_of_the_whole_push_and_a_blacklisted_co
 #[tokio::test]
 async fn a_value_of_another_contact_refuses_the_row() {
     let script = Script::of(&[(400, include_str!("../../fixtures/error-duplicate.json"))]);
-    let push = push(&script, &[subscribe("ada@example.org", Presence::New, false, Fields::new())]).await;
+    let push = push(&script, &[subscribe("ada@example.org", Presence::New, None, Fields::new())]).await;
     let [Outcome::Refused(Refusal::Invalid { code, .. })] = push.outcomes.as_slice() else { panic!("{push:?}") };
     assert_eq!(code, "duplicate_identifiers");
 }

@@ -5,7 +5,7 @@ use super::{Broken, Setup, Subject, Variation, ensure};
 use crate::emulator::{EmulatedProvider, Fault, FaultRule, Happening, Outgoing};
 use crate::{
     AccountSettings, AudienceRef, Capability, Change, ConsentProof, EmailAddress, Fields, HookMode, HookSpec,
-    HookState, JobState, Look, Outcome, Presence, Provider, Push, RemoteJob, Scope,
+    HookState, JobState, Lift, Look, Outcome, Presence, Provider, Push, RemoteJob, Scope,
 };
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -318,21 +318,24 @@ pub(super) type Wish = fn(&EmailAddress) -> Change;
 
 /// A subscription of somebody whom nobody has seen at the provider.
 pub(super) fn subscribe(email: &EmailAddress) -> Change {
-    subscription(email, Fields::new(), Presence::New, false)
+    subscription(email, Fields::new(), Presence::New, None)
 }
 
 /// A subscription of a known contact that lifts nothing.
 pub(super) fn refresh(email: &EmailAddress) -> Change {
-    subscription(email, Fields::new(), Presence::Known, false)
+    subscription(email, Fields::new(), Presence::Known, None)
 }
+
+/// What fresh consent lifts: everything that may have happened in a world.
+pub(super) const FRESH: Lift = Lift { accepted_at: START + 3_650 * 86_400_000_000, after_no: true, taken_off_at: None };
 
 /// A subscription by fresh consent of a known contact.
 pub(super) fn lift(email: &EmailAddress) -> Change {
-    subscription(email, Fields::new(), Presence::Known, true)
+    subscription(email, Fields::new(), Presence::Known, Some(FRESH))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the suite vouches for people whom it invented")]
-pub(super) fn subscription(email: &EmailAddress, fields: Fields, presence: Presence, lift: bool) -> Change {
+pub(super) fn subscription(email: &EmailAddress, fields: Fields, presence: Presence, lift: Option<Lift>) -> Change {
     Change::Subscribe { email: email.clone(), fields, presence, lift, proof: ConsentProof::attest(Uuid::nil()) }
 }
 
@@ -346,7 +349,7 @@ pub(super) fn withdraw(email: &EmailAddress, scope: Scope) -> Change {
 /// as it was.
 pub(super) fn honest(change: &Change, outcome: &Outcome, before: Look, after: Look) -> Result<(), Broken> {
     let (wish, lift) = match change {
-        Change::Subscribe { lift, .. } => ("subscription", Some(*lift)),
+        Change::Subscribe { lift, .. } => ("subscription", Some(lift.is_some())),
         Change::Withdraw { .. } => ("withdrawal", None),
     };
     let everything = matches!(change, Change::Withdraw { scope: Scope::Everything, .. });

@@ -1,6 +1,6 @@
 //! Nobody becomes mailable who should not be, and whoever consented anew does.
 
-use super::bench::{Bench, honest, lift, people, person, refresh, subscribe, subscription, withdraw};
+use super::bench::{Bench, FRESH, honest, lift, people, person, refresh, subscribe, subscription, withdraw};
 use super::shape::contains;
 use super::{Broken, Lab, Rule, Verdict, ensure};
 use crate::emulator::Happening;
@@ -47,9 +47,9 @@ impl Goodbye {
 }
 
 /// Routine changes around one that matters: alone, and among enough others to take the way for many.
-const CROWDS: [usize; 2] = [0, 60];
+pub(super) const CROWDS: [usize; 2] = [0, 60];
 
-async fn among(bench: &Bench, count: usize, change: Change) -> Result<Outcome, Broken> {
+pub(super) async fn among(bench: &Bench, count: usize, change: Change) -> Result<Outcome, Broken> {
     let mut changes: Vec<Change> = people("filler", count)?.iter().map(subscribe).collect();
     changes.push(change);
     let mut outcomes = bench.apply(&bench.list, &changes).await?;
@@ -163,14 +163,14 @@ async fn never_renamed(lab: &Lab<'_>) -> Verdict {
         let bench = lab.with(&[&kim]).await?;
         bench.apply(&bench.list, &[withdraw(&kim, Scope::Everything)]).await?;
         bench.wire.take();
-        for (presence, lift) in [(Presence::Known, false), (Presence::New, false), (Presence::Known, true)] {
+        for (presence, lift) in [(Presence::Known, None), (Presence::New, None), (Presence::Known, Some(FRESH))] {
             among(&bench, crowd, subscription(&kim, fields(), presence, lift)).await?;
             let (own, else_) = (bench.truth(&bench.list, &kim), bench.truth(&bench.list, &other));
             ensure!(
                 own.exists && !else_.exists,
                 "a field named like the address renamed the contact: {own:?}, {else_:?}"
             );
-            ensure!(lift || !own.mailable(), "a field named like the address lifted a block: {own:?}");
+            ensure!(lift.is_some() || !own.mailable(), "a field named like the address lifted a block: {own:?}");
         }
         for seen in bench.wire.take() {
             ensure!(!contains(&seen.body, other.as_str()), "{} carries the address as a field", seen.route);

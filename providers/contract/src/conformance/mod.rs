@@ -24,6 +24,7 @@ mod consent;
 mod events;
 mod intake;
 mod mailing;
+mod precedence;
 mod pushing;
 mod reading;
 mod registering;
@@ -55,6 +56,7 @@ const THEMES: &[&[Rule]] = &[
     events::RULES,
     registering::RULES,
     secrecy::RULES,
+    precedence::RULES,
 ];
 
 /// Ends a rule with a sentence unless a condition holds.

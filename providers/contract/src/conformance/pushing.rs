@@ -38,7 +38,7 @@ async fn with_fields(lab: &Lab<'_>) -> Verdict {
         let crowd = people(&format!("Fields.{count}+"), count)?;
         let changes: Vec<Change> = crowd
             .iter()
-            .map(|email| subscription(email, city_and_age(&format!("mark-{count}-7f3a")), Presence::New, false))
+            .map(|email| subscription(email, city_and_age(&format!("mark-{count}-7f3a")), Presence::New, None))
             .collect();
         let outcomes = bench.apply(&bench.list, &changes).await?;
         ensure!(outcomes.iter().all(|one| *one == Outcome::Applied), "undisturbed subscriptions gave {outcomes:?}");
@@ -183,7 +183,7 @@ async fn bad_row(lab: &Lab<'_>) -> Verdict {
         let mut changes: Vec<Change> = crowd.iter().map(subscribe).collect();
         let bad = person("bad")?;
         let fields = Fields::from([("NO_SUCH_FIELD_HERE".into(), FieldValue::Text("x".into()))]);
-        changes.insert(1, subscription(&bad, fields, Presence::New, false));
+        changes.insert(1, subscription(&bad, fields, Presence::New, None));
         let push = bench.provider()?.push(&bench.wire, &bench.list, &changes).await;
         ensure!(push.stopped_by.is_none(), "one bad row stopped the push: {:?}", push.stopped_by);
         let outcomes = bench.settle(&bench.list, push.outcomes).await?;
@@ -203,9 +203,9 @@ async fn unique(lab: &Lab<'_>) -> Verdict {
     for count in [0, 40] {
         let (kim, lee) = (person("kim")?, person("lee")?);
         let bench = lab.bench().await?;
-        bench.apply(&bench.list, &[subscription(&kim, value(), Presence::New, false)]).await?;
+        bench.apply(&bench.list, &[subscription(&kim, value(), Presence::New, None)]).await?;
         let mut changes: Vec<Change> = people("good", count)?.iter().map(subscribe).collect();
-        changes.push(subscription(&lee, value(), Presence::New, false));
+        changes.push(subscription(&lee, value(), Presence::New, None));
         let outcomes = bench.apply(&bench.list, &changes).await?;
         let (first, second) = (bench.truth(&bench.list, &kim), bench.truth(&bench.list, &lee));
         ensure!(first.mailable(), "a second contact with the same {field} left the first one {first:?}");

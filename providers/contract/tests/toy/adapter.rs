@@ -79,18 +79,68 @@ impl Postbox {
                 let body = json!({ "emails": emails, "everywhere": *scope == Scope::Everything });
                 ("/lists/{list}/leave", "leave", body)
             }
-            Some(Change::Subscribe { lift, .. }) => {
-                let members: Vec<Value> = changes.iter().map(member).collect();
-                ("/lists/{list}/join", "join", json!({ "members": members, "again": lift }))
-            }
+            Some(Change::Subscribe { lift: Some(_), .. }) => return self.lift(out, list, changes).await,
+            Some(Change::Subscribe { lift: None, .. }) => return self.join(out, list, changes.iter(), false).await,
             None => return Ok(Vec::new()),
         };
-        let answer = self.call(out, Method::Post, route, format!("/lists/{list}/{verb}"), Some(body)).await?;
+        self.results(out, route, format!("/lists/{list}/{verb}"), body, changes.len()).await
+    }
+
+    async fn results(
+        &self,
+        out: &dyn Gateway,
+        route: &'static str,
+        path: String,
+        body: Value,
+        count: usize,
+    ) -> Result<Vec<Outcome>, ProviderError> {
+        let answer = self.call(out, Method::Post, route, path, Some(body)).await?;
         let results = rows(&answer, "results")?;
-        if results.len() != changes.len() {
+        if results.len() != count {
             return Err(ProviderError::Protocol("not one result for each member"));
         }
         Ok(results.iter().map(outcome).collect())
+    }
+
+    async fn join(
+        &self,
+        out: &dyn Gateway,
+        list: u64,
+        changes: impl Iterator<Item = &Change>,
+        again: bool,
+    ) -> Result<Vec<Outcome>, ProviderError> {
+        let members: Vec<Value> = changes.map(member).collect();
+        let (path, count) = (format!("/lists/{list}/join"), members.len());
+        let body = json!({ "members": members, "again": again });
+        self.results(out, "/lists/{list}/join", path, body, count).await
+    }
+
+    /// Reads when each person left, and puts back whom the lift covers.
+    async fn lift(&self, out: &dyn Gateway, list: u64, changes: &[Change]) -> Result<Vec<Outcome>, ProviderError> {
+        let emails: Vec<&EmailAddress> = changes.iter().map(Change::email).collect();
+        let status = self.status(out, list, &emails).await?;
+        let may: Vec<bool> = changes.iter().zip(&status).map(|(change, row)| may_return(change, row)).collect();
+        let covered = changes.iter().zip(&may).filter(|(_, may)| **may).map(|(change, _)| change);
+        let mut joined = self.join(out, list, covered, true).await?.into_iter();
+        let blocked = Outcome::Refused(Refusal::Blocked);
+        Ok(may.iter().map(|may| may.then(|| joined.next()).flatten().unwrap_or_else(|| blocked.clone())).collect())
+    }
+
+    /// One row for each address, `null` for a stranger.
+    async fn status(
+        &self,
+        out: &dyn Gateway,
+        list: u64,
+        emails: &[&EmailAddress],
+    ) -> Result<Vec<Value>, ProviderError> {
+        let query: Vec<String> = emails.iter().map(|email| format!("email={}", path_segment(email.as_str()))).collect();
+        let path = format!("/lists/{list}/status?{}", query.join("&"));
+        let answer = self.get(out, "/lists/{list}/status", path).await?;
+        let rows = rows(&answer, "status")?;
+        if rows.len() != emails.len() {
+            return Err(ProviderError::Protocol("not one status for each address"));
+        }
+        Ok(rows.clone())
     }
 }
 
@@ -130,7 +180,7 @@ impl Provider for Postbox {
             Err(error) => return Push::untouched(changes.len(), error),
         };
         let mut outcomes = Vec::with_capacity(changes.len());
-        for step in changes.chunk_by(alike).flat_map(|step| step.chunks(DESCRIPTOR.chunk)) {
+        for step in changes.chunk_by(alike).flat_map(|step| step.chunks(most(step))) {
             match self.step(out, list, step).await {
                 Ok(done) => outcomes.extend(done),
                 Err(error) => {
@@ -159,14 +209,8 @@ impl Provider for Postbox {
         if emails.is_empty() {
             return Ok(Vec::new());
         }
-        let query: Vec<String> = emails.iter().map(|email| format!("email={}", path_segment(email.as_str()))).collect();
-        let path = format!("/lists/{list}/status?{}", query.join("&"));
-        let answer = self.get(out, "/lists/{list}/status", path).await?;
-        let rows = rows(&answer, "status")?;
-        if rows.len() != emails.len() {
-            return Err(ProviderError::Protocol("not one status for each address"));
-        }
-        rows.iter().map(look).collect()
+        let emails: Vec<&EmailAddress> = emails.iter().collect();
+        self.status(out, list, &emails).await?.iter().map(look).collect()
     }
 
     async fn list(&self, out: &dyn Gateway, of: &AudienceRef, from: &Cursor) -> Result<Page, ProviderError> {
@@ -264,10 +308,27 @@ fn wait(answer: &Response) -> Option<Duration> {
 
 fn alike(one: &Change, other: &Change) -> bool {
     match (one, other) {
-        (Change::Subscribe { lift: one, .. }, Change::Subscribe { lift: other, .. }) => one == other,
+        (Change::Subscribe { lift: one, .. }, Change::Subscribe { lift: other, .. }) => {
+            one.is_some() == other.is_some()
+        }
         (Change::Withdraw { scope: one, .. }, Change::Withdraw { scope: other, .. }) => one == other,
         _ => false,
     }
+}
+
+/// How many changes go into one step; for a lift their addresses must fit into a query.
+const fn most(step: &[Change]) -> usize {
+    match step {
+        [Change::Subscribe { lift: Some(_), .. }, ..] => DESCRIPTOR.look,
+        _ => DESCRIPTOR.chunk,
+    }
+}
+
+/// Whether the lift covers everything that keeps a contact from being mailed; that it left this list, or the account.
+fn may_return(change: &Change, row: &Value) -> bool {
+    let Change::Subscribe { lift: Some(lift), .. } = change else { return false };
+    let covered = |at: &str| lift.covers(row[at].as_i64().map(|ms| ms.saturating_mul(1_000)));
+    [("left", "left_at"), ("blocked", "blocked_at")].iter().all(|(flag, at)| row[*flag] != true || covered(at))
 }
 
 fn member(change: &Change) -> Value {

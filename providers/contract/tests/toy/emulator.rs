@@ -20,10 +20,10 @@ pub(crate) fn open() -> Box<dyn Emulator> {
 
 struct Contact {
     id: u64,
-    /// By list: whether the contact has left it.
-    lists: BTreeMap<u64, bool>,
-    /// Why the account sends it nothing: `left`, `bounce` or `complaint`.
-    block: Option<&'static str>,
+    /// By list: when the contact has left it, if it has.
+    lists: BTreeMap<u64, Option<Timestamp>>,
+    /// Why the account sends it nothing, and since when: `left`, `bounce` or `complaint`.
+    block: Option<(&'static str, Timestamp)>,
 }
 
 struct Hook {
@@ -82,7 +82,7 @@ impl Emulator for Postbox {
                 ok(&json!({}))
             }
             ("GET" | "POST", ["lists", list, verb]) => match list.parse().ok().filter(|list| self.knows(*list)) {
-                Some(list) => self.on_list(list, verb, &call.query, &body),
+                Some(list) => self.on_list(now, list, verb, &call.query, &body),
                 None => error(404, "list", "this list is not known"),
             },
             ("DELETE", ["contacts", email]) => match self.contacts.remove(&decode(email).to_lowercase()) {
@@ -145,29 +145,29 @@ impl Emulator for Postbox {
         let id = |list: &String| list.parse().unwrap_or(0);
         let (event, more) = match what {
             Happening::Unsubscribes(Some(list)) => {
-                contact.lists.insert(id(list), true);
+                contact.lists.insert(id(list), Some(now));
                 ("left", json!({ "list": id(list) }))
             }
             Happening::Unsubscribes(None) => {
-                contact.block = contact.block.or(Some("left"));
+                contact.block = contact.block.or(Some(("left", now)));
                 ("left", json!({}))
             }
             Happening::Complains => {
-                contact.block = Some("complaint");
+                contact.block = Some(("complaint", now));
                 ("complained", json!({}))
             }
             Happening::HardBounces => {
-                contact.block = contact.block.filter(|why| *why == "complaint").or(Some("bounce"));
+                contact.block = contact.block.filter(|(why, _)| *why == "complaint").or(Some(("bounce", now)));
                 ("bounced", json!({ "final": true }))
             }
             Happening::SoftBounces => ("bounced", json!({ "final": false })),
             Happening::Blocked => ("refused", json!({})),
             Happening::UnsubscribedByStaff(list) => {
-                contact.lists.insert(id(list), true);
+                contact.lists.insert(id(list), Some(now));
                 return true;
             }
             Happening::HostileImport(list) => {
-                contact.lists.insert(id(list), false);
+                contact.lists.insert(id(list), None);
                 contact.block = None;
                 ("joined", json!({ "list": id(list) }))
             }
@@ -193,7 +193,7 @@ impl Emulator for Postbox {
         Look {
             exists: true,
             on_list: left.is_some(),
-            unsubscribed: left == Some(&true),
+            unsubscribed: left.is_some_and(Option::is_some),
             blocked: contact.block.is_some(),
         }
     }
@@ -226,7 +226,7 @@ impl Postbox {
         ok(&list.map_or_else(|| json!({}), |(id, name)| json!({ "id": id, "name": name })))
     }
 
-    fn on_list(&mut self, list: u64, verb: &str, query: &str, body: &Value) -> Response {
+    fn on_list(&mut self, now: Timestamp, list: u64, verb: &str, query: &str, body: &Value) -> Response {
         let query: Vec<(&str, String)> = query
             .split('&')
             .filter_map(|pair| pair.split_once('='))
@@ -249,7 +249,8 @@ impl Postbox {
                     .skip(from)
                     .take(PAGE)
                     .map(|(email, contact)| {
-                        let (left, blocked) = (contact.lists.get(&list), contact.block.is_some());
+                        let left = contact.lists.get(&list).copied().flatten().is_some();
+                        let blocked = contact.block.is_some();
                         json!({ "id": contact.id, "email": email, "left": left, "blocked": blocked })
                     })
                     .collect();
@@ -268,9 +269,9 @@ impl Postbox {
                 for email in &emails {
                     let contact = self.contacts.get_mut(&email.as_str().unwrap_or_default().to_lowercase());
                     let Some(contact) = contact else { continue };
-                    contact.lists.entry(list).and_modify(|left| *left = true);
+                    contact.lists.entry(list).and_modify(|left| *left = left.or(Some(now)));
                     if everywhere {
-                        contact.block = contact.block.or(Some("left"));
+                        contact.block = contact.block.or(Some(("left", now)));
                     }
                 }
                 ok(&json!({ "results": vec!["ok"; emails.len()] }))
@@ -281,8 +282,12 @@ impl Postbox {
 
     fn status(&self, list: u64, email: &str) -> Value {
         self.contacts.get(&email.to_lowercase()).map_or(Value::Null, |contact| {
-            let left = contact.lists.get(&list);
-            json!({ "member": left.is_some(), "left": left == Some(&true), "blocked": contact.block.is_some() })
+            let place = contact.lists.get(&list);
+            let (left, blocked) = (place.copied().flatten(), contact.block.map(|(_, at)| at));
+            json!({
+                "member": place.is_some(), "left": left.is_some(), "left_at": left.map(|at| at / 1_000),
+                "blocked": blocked.is_some(), "blocked_at": blocked.map(|at| at / 1_000),
+            })
         })
     }
 
@@ -303,13 +308,15 @@ impl Postbox {
         self.last_id += 1;
         let new = Contact { id: self.last_id, lists: BTreeMap::new(), block: None };
         let contact = self.contacts.entry(email).or_insert(new);
-        if contact.block.is_some_and(|why| why != "left" || !again) {
+        if contact.block.is_some_and(|(why, _)| why != "left" || !again) {
             return "blocked";
         }
         contact.block = None;
-        let left = contact.lists.entry(list).or_insert(false);
-        *left &= !again;
-        if *left { "left" } else { "ok" }
+        let left = contact.lists.entry(list).or_insert(None);
+        if again {
+            *left = None;
+        }
+        if left.is_some() { "left" } else { "ok" }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The way out of those wrong toys that are wrong in their requests.
 
 use async_trait::async_trait;
-use consentd_provider::{Gateway, ProviderError, Repeat, Request, Response};
+use consentd_provider::{Gateway, ProviderError, Repeat, Request, Response, Timestamp};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
@@ -38,5 +38,9 @@ impl Gateway for FlawedGateway<'_> {
             }
             _ => Ok(answer),
         }
+    }
+
+    async fn send_before(&self, request: Request, _: Timestamp) -> Result<Response, ProviderError> {
+        self.send(request).await
     }
 }

@@ -75,6 +75,8 @@ pub(crate) const FLAWS: &[(&str, u8)] = &[
     ("shows the place of others as its own", 61),
     ("registers twice after a break", 62),
     ("tells an address in an error", 63),
+    ("lifts whatever its time", 64),
+    ("forgets whom we took off", 65),
 ];
 
 /// The toy's descriptor, opened with the option `flaw`.
@@ -125,7 +127,14 @@ impl Flawed {
                     }
                     _ => {}
                 }
-                let lift = (*lift || self.is("always lifts")) && !self.is("never lifts");
+                let any = Lift { accepted_at: Timestamp::MAX, after_no: true, taken_off_at: None };
+                let lift = match self.flaw.as_str() {
+                    "always lifts" => Some(any),
+                    "never lifts" => None,
+                    "lifts whatever its time" => lift.map(|_| any),
+                    "forgets whom we took off" => lift.map(|lift| Lift { taken_off_at: None, ..lift }),
+                    _ => *lift,
+                };
                 let proof = ConsentProof::attest(proof.statement());
                 Change::Subscribe { email: email.clone(), fields, presence: *presence, lift, proof }
             }

@@ -4,7 +4,7 @@ use crate::SUBJECT;
 use async_trait::async_trait;
 use consentd_provider::conformance::{Now, Setup, Subject};
 use consentd_provider::emulator::{Call, EmulatedProvider, Reply};
-use consentd_provider::{Gateway, ProviderError, Request, Response, Sent};
+use consentd_provider::{Gateway, ProviderError, Request, Response, Sent, Timestamp};
 use secrecy::ExposeSecret;
 use std::io::{BufRead, BufReader, Error, ErrorKind, Result, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -48,6 +48,10 @@ impl Gateway for Client {
     async fn send(&self, request: Request) -> std::result::Result<Response, ProviderError> {
         ask(self.address, &request)
             .map_err(|error| ProviderError::Unreachable { sent: Sent::Maybe, source: error.into() })
+    }
+
+    async fn send_before(&self, request: Request, _: Timestamp) -> std::result::Result<Response, ProviderError> {
+        self.send(request).await
     }
 }
 

@@ -11,6 +11,10 @@ impl Gateway for Always {
     async fn send(&self, _: Request) -> Result<Response, ProviderError> {
         Ok(Response { status: self.0, headers: Vec::new(), body: self.1.clone().into_bytes() })
     }
+
+    async fn send_before(&self, request: Request, _: Timestamp) -> Result<Response, ProviderError> {
+        self.send(request).await
+    }
 }
 
 async fn refused(status: u16, body: &str) -> ProviderError {

@@ -7,8 +7,8 @@ use crate::{DESCRIPTOR, emulator};
 use async_trait::async_trait;
 use consentd_provider::emulator::{EmulatedGateway, EmulatedProvider};
 use consentd_provider::{
-    AccountSettings, AudienceRef, Change, ConsentProof, EmailAddress, Fields, Gateway, Look, Outcome, Presence,
-    Provider, ProviderError, Request, Response, Scope,
+    AccountSettings, AudienceRef, Change, ConsentProof, EmailAddress, Fields, Gateway, Lift, Look, Outcome, Presence,
+    Provider, ProviderError, Request, Response, Scope, Timestamp,
 };
 use secrecy::ExposeSecret;
 use std::collections::BTreeMap;
@@ -35,6 +35,10 @@ impl Gateway for World {
             value.expose_secret().clone_into(&mut self.authorization.lock().unwrap());
         }
         self.gateway.send(request).await
+    }
+
+    async fn send_before(&self, request: Request, _: Timestamp) -> Result<Response, ProviderError> {
+        self.send(request).await
     }
 }
 
@@ -112,8 +116,11 @@ fn person(name: &str) -> EmailAddress {
     EmailAddress::parse(&format!("{name}@example.org")).unwrap()
 }
 
+/// What an acceptance a day from now lifts that comes after a no.
+const LIFT: Lift = Lift { accepted_at: NOW + 86_400_000_000, after_no: true, taken_off_at: None };
+
 #[expect(clippy::disallowed_methods, reason = "these people are invented")]
-fn subscribe(email: &EmailAddress, presence: Presence, lift: bool) -> Change {
+fn subscribe(email: &EmailAddress, presence: Presence, lift: Option<Lift>) -> Change {
     let proof = ConsentProof::attest(uuid());
     Change::Subscribe { email: email.clone(), fields: Fields::new(), presence, lift, proof }
 }
