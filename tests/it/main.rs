@@ -30,6 +30,7 @@ mod layers;
 mod matrix;
 mod pages;
 mod raise;
+mod readme;
 mod sandbox;
 mod schema;
 mod served;
