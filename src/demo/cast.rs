@@ -171,9 +171,14 @@ impl Role {
         }
     }
 
+    /// Where the tenant's chance begins.
+    pub(super) fn seed(&self) -> u64 {
+        u64::try_from(self.slug.len()).unwrap_or(0)
+    }
+
     /// Writes the tenant's files.
     pub(super) fn files(&self, rows: usize) -> Files {
-        let random = SeededRandom::new(u64::try_from(self.slug.len()).unwrap_or(0));
+        let random = SeededRandom::new(self.seed());
         let mut files = Files {
             customers: format!("{}\n", self.headings),
             refusals: "E-Mail;Grund\n".into(),

@@ -40,8 +40,12 @@ impl Answers {
 type Queue = Arc<Mutex<VecDeque<(Address, String, Temper)>>>;
 
 /// Lets everybody answer. `tick` is told how many did.
-pub(super) async fn answer(links: Vec<(Address, String)>, mut tick: impl FnMut(usize)) -> anyhow::Result<Answers> {
-    let random = SeededRandom::new(11);
+pub(super) async fn answer(
+    links: Vec<(Address, String)>,
+    seed: u64,
+    mut tick: impl FnMut(usize),
+) -> anyhow::Result<Answers> {
+    let random = SeededRandom::new(seed);
     let with_temper = |(address, link)| {
         let temper = match below(&random, 100) {
             0..72 => Temper::Accepts,

@@ -7,9 +7,10 @@ use crate::demo::stage::{Provider, held};
 use crate::domain::consent::State;
 use crate::domain::ids::MailboxId;
 use crate::sandbox::Account;
-use crate::service::Core;
+use crate::service::{Core, ServiceError};
 use crate::store::{Address, Connection, ConnectionState, PersonRow, Purpose, Run, RunState, Tenant, TenantKey};
 use anyhow::{Context, bail, ensure};
+use consentd_provider::ProviderError;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use uuid::Uuid;
@@ -135,6 +136,22 @@ impl<'a> House<'a> {
             people.remove(&gone);
         }
         people
+    }
+
+    /// Calls the provider again as long as its limits ask to wait; nothing was done then.
+    pub(super) async fn patiently<T>(
+        &self,
+        mut call: impl AsyncFnMut() -> Result<T, ServiceError>,
+    ) -> Result<T, ServiceError> {
+        for _ in 0..PATIENCE {
+            match call().await {
+                Err(ServiceError::Provider(ProviderError::Throttled { retry_after })) => {
+                    self.core.clock.sleep(retry_after.unwrap_or(LOOK)).await;
+                }
+                other => return other,
+            }
+        }
+        call().await
     }
 
     /// Waits until the open run is where it should be.

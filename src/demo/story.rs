@@ -124,7 +124,7 @@ async fn ask(teller: &mut Teller, houses: &mut [House<'_>], sums: &mut Sums) -> 
             teller.progress("asked", links.len(), people.len());
         }
         let asked = links.len();
-        house.answers = answer(links, |done| teller.progress("answered", done, asked)).await?;
+        house.answers = answer(links, house.role.seed(), |done| teller.progress("answered", done, asked)).await?;
         teller.say(format_args!("{}:", house.role.legal_name));
         teller.count(asked, "people were asked; of them");
         teller.count(house.answers.accepted.len(), "said yes");
@@ -157,8 +157,9 @@ async fn connect(teller: &mut Teller, houses: &[House<'_>], sums: &mut Sums) -> 
             guard_count: 50,
         };
         let connection = house.core.add_connection(&house.tenant, &house.key, new).await?;
-        house.core.bind_list(&connection, &house.key, "Campaigns (consentd)").await?;
-        house.core.create_missing_fields(&connection, &house.key).await?;
+        let name = "Campaigns (consentd)";
+        house.patiently(async || house.core.bind_list(&connection, &house.key, name).await).await?;
+        house.patiently(async || house.core.create_missing_fields(&connection, &house.key).await).await?;
         house.core.request_run(&house.connection().await?, "first", false).await?;
     }
     for house in houses {
@@ -193,7 +194,8 @@ async fn sync(teller: &mut Teller, houses: &[House<'_>], sums: &mut Sums) -> any
         });
         let report = house.core.report(&run.await?).await?;
         let connection = house.connection().await?;
-        let hooks = house.core.hooks(&connection, &house.key, HookMode::Repair).await?;
+        let hooks = async || house.core.hooks(&connection, &house.key, HookMode::Repair).await;
+        let hooks = house.patiently(hooks).await?;
         ensure!(hooks.healthy, "the webhooks of {} are not healthy: {hooks:?}", house.role.slug);
         let seconds = (house.core.now() - began) / SECOND;
         let calls = held(&account).log().len().saturating_sub(calls);

@@ -20,6 +20,7 @@ mod config;
 mod conformance;
 mod consent;
 mod daemon;
+mod demo;
 mod fold;
 mod gates;
 mod gateway;

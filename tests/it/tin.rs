@@ -260,7 +260,7 @@ pub async fn connect(
 
 /// Delivers a webhook and has it read.
 pub async fn deliver(world: &World, connection: &Connection, body: &str) -> Intake {
-    let (bag, sorter) = Mailbag::new(world.core.clone());
+    let (bag, sorter) = Mailbag::new(world.core.clone(), 64);
     let incoming = Incoming {
         tenant: connection.tenant,
         connection: connection.id,

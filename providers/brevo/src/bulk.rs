@@ -68,8 +68,12 @@ impl Run<'_> {
                 self.note_all(part, &Outcome::Applied);
                 Ok(true)
             }
-            // One row spoils it for all, and which one is not said; single calls do the same again and tell.
-            Err(ProviderError::Rejected { status: 400 | 404, .. }) => self.singly(part).await.map(|()| false),
+            // One row spoils it for all; which one, and whether those before it were done, is not said. Single calls
+            // do the same again and tell.
+            Err(ProviderError::Rejected { status: 400 | 404, .. }) => {
+                self.note_all(part, &Outcome::Unknown);
+                self.singly(part).await.map(|()| false)
+            }
             Err(error) => Err(self.stopped(part, error)),
         }
     }
@@ -161,7 +165,10 @@ impl Run<'_> {
                 Ok(())
             }
             Err(error) if limited(&error) => {
-                self.note_all(indices, &Outcome::Refused(Refusal::AccountLimit));
+                // A batch may have found the contacts already; then nobody had to be made.
+                let open = |index: &&usize| self.outcomes.get(**index) == Some(&Outcome::Untouched);
+                let open: Vec<usize> = indices.iter().filter(open).copied().collect();
+                self.note_all(&open, &Outcome::Refused(Refusal::AccountLimit));
                 Ok(())
             }
             Err(error) => Err(self.stopped(indices, error)),

@@ -11,10 +11,10 @@ use consentd_provider::{
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 
-/// From here on known contacts are brought up to date together, and withdrawals of everything as well.
+/// From here on withdrawals of everything go by batch.
 const BATCH_FROM: usize = 11;
-/// From here on contacts go by import. An import is asked after two or three times, out of a quota of 100 an hour;
-/// this many single calls take five seconds of a quota of ten a second.
+/// From here on subscriptions need an import. An import is asked after two or three times, out of a quota of 100 an
+/// hour; this many single calls take five or ten seconds of a quota of ten a second.
 const IMPORT_FROM: usize = 50;
 
 pub(crate) const CONTACT: &str = "/contacts/{email}";
@@ -105,7 +105,7 @@ impl Run<'_> {
 
     /// An import could lift a block that we have not heard of; a batch leaves alone what it does not name.
     async fn refresh(&mut self, known: &[usize]) -> Result<(), ProviderError> {
-        if known.len() < BATCH_FROM { self.singly(known).await } else { self.update_together(known).await }
+        if known.len() < IMPORT_FROM { self.singly(known).await } else { self.update_together(known).await }
     }
 
     fn which(&self, wanted: impl Fn(&Change) -> bool) -> Vec<usize> {

@@ -124,8 +124,8 @@ async fn without_imports_new_contacts_are_made_one_by_one() {
     let provider = (DESCRIPTOR.open)(&settings(&[("imports", "off")])).unwrap();
     assert_eq!(provider.push(&script, &list(), &several(50, Presence::New)).await.outcomes, vec![Outcome::Applied; 50]);
     let script = Script::of(&[DONE]);
-    let known = provider.push(&script, &list(), &several(11, Presence::Known)).await;
-    assert_eq!(known.outcomes, vec![Outcome::Applied; 11]);
+    let known = provider.push(&script, &list(), &several(50, Presence::Known)).await;
+    assert_eq!(known.outcomes, vec![Outcome::Applied; 50]);
     assert_eq!(script.whats(), ["POST /contacts/batch"]);
 }
 
@@ -150,8 +150,8 @@ async fn an_import_never_exceeds_eight_megabytes() {
 #[tokio::test]
 async fn a_batch_names_no_block_and_is_followed_by_an_import_of_the_missing() {
     let script = Script::of(&[DONE, (202, r#"{"processId":79}"#)]);
-    let push = push(&script, &several(11, Presence::Known)).await;
-    assert_eq!(push.outcomes, vec![Outcome::Pending(RemoteJob("79".into())); 11]);
+    let push = push(&script, &several(50, Presence::Known)).await;
+    assert_eq!(push.outcomes, vec![Outcome::Pending(RemoteJob("79".into())); 50]);
     let asked = script.asked();
     assert_eq!(asked[0].what, "POST /contacts/batch");
     assert_eq!(asked[0].body["contacts"][0], json!({ "email": "p0@example.org", "listIds": [7] }));
@@ -171,6 +171,27 @@ async fn a_refused_batch_is_done_one_by_one() {
     let row = json!({ "email": "p0@example.org", "emailBlacklisted": true, "unlinkListIds": [7] });
     assert_eq!(asked[0].body["contacts"][0], row);
     assert_eq!(asked[1].body, json!({ "emailBlacklisted": true, "unlinkListIds": [7] }));
+}
+
+#[tokio::test]
+async fn what_a_refused_batch_did_is_not_known_until_a_single_call_tells() {
+    let script = Script::of(&[(400, r#"{"code":"invalid_parameter","message":"no"}"#), DONE, (429, "")]);
+    let changes: Vec<Change> =
+        (0..11).map(|number| withdraw(&format!("p{number}@example.org"), Scope::Everything)).collect();
+    let push = push(&script, &changes).await;
+    let mut expected = vec![Outcome::Unknown; 11];
+    expected[0] = Outcome::Applied;
+    assert_eq!(push.outcomes, expected);
+    assert!(matches!(push.stopped_by, Some(ProviderError::Throttled { .. })));
+}
+
+#[tokio::test]
+async fn a_full_account_does_not_undo_what_a_batch_did() {
+    let full = (402, r#"{"code":"not_enough_credits","message":"Insufficient credits"}"#);
+    let script = Script::of(&[DONE, full]);
+    let push = push(&script, &several(50, Presence::Known)).await;
+    assert_eq!(push.outcomes, vec![Outcome::Applied; 50]);
+    assert!(push.stopped_by.is_none());
 }
 
 #[tokio::test]
