@@ -197,3 +197,20 @@ fn every_metric_and_every_incident_is_explained_to_who_runs_it() {
     assert!(missing.is_empty(), "docs/OPERATING.md does not explain {missing:?}");
     assert!(names.len() > 20, "{names:?}");
 }
+
+#[test]
+fn every_test_that_is_named_exists() {
+    let manual = read("docs/ARCHITECTURE.md");
+    let promises = manual.split("\n## Promises\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let named = promises.split('`').skip(1).step_by(2).filter(|span| {
+        span.matches('_').count() > 1
+            && span.chars().all(|letter| letter.is_ascii_lowercase() || "_0123456789".contains(letter))
+    });
+    let sources: Vec<_> = ["src", "tests"].into_iter().flat_map(|folder| files(folder, ".rs")).collect();
+    let known = |name: &str| sources.iter().any(|file| file.text.contains(&format!("fn {name}(")));
+    let missing: Vec<&str> = named.filter(|name| !known(name)).collect();
+    assert!(missing.is_empty(), "docs/ARCHITECTURE.md names tests that are not there: {missing:?}");
+    for number in 1..=20 {
+        assert!(promises.contains(&format!("\n| I{number} |")), "I{number} is missing");
+    }
+}
