@@ -214,3 +214,13 @@ fn every_test_that_is_named_exists() {
         assert!(promises.contains(&format!("\n| I{number} |")), "I{number} is missing");
     }
 }
+
+#[test]
+fn every_dependency_has_its_reason() {
+    let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
+    let pages: String = files("docs/adr", ".md").into_iter().map(|file| file.text).collect();
+    let reasons = |name: &str| pages.contains(&format!("`{name}`")) || pages.contains(&format!("**{name}**"));
+    let dependencies = manifest["workspace"]["dependencies"].as_table().unwrap();
+    let missing: Vec<_> = dependencies.keys().filter(|name| !name.starts_with("consentd-") && !reasons(name)).collect();
+    assert!(missing.is_empty(), "docs/adr does not say what {missing:?} are for");
+}
