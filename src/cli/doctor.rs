@@ -75,9 +75,11 @@ impl Doctor {
                     Verdict::Warning => "warning",
                     Verdict::Wrong => "WRONG  ",
                 };
-                text += &format!("{word}  {}: {}\n", finding.check, finding.detail);
+                let more = format!("{word}  {}: {}\n", finding.check, finding.detail);
+                text += &more;
                 if !finding.remedy.is_empty() {
-                    text += &format!("         → {}\n", finding.remedy);
+                    let more = format!("         → {}\n", finding.remedy);
+                    text += &more;
                 }
             }
             text

@@ -139,7 +139,8 @@ impl From<StoreError> for CliError {
 const fn next(exit: Exit, code: &str) -> &'static str {
     match (exit, code.as_bytes()) {
         (_, b"credentials") => "Nothing was changed. Next: consentd connection credentials",
-        (_, b"provider" | b"provider_refuses") => "Nothing was changed. Next: consentd connection test",
+        (_, b"provider") => "Nothing was changed. Try again later. Next: consentd doctor",
+        (_, b"provider_refuses") => "Nothing was changed. Next: consentd connection test",
         (Exit::Unreachable | Exit::NotAuthorised, _) => "Nothing was changed. Next: consentd doctor",
         _ => "Nothing was changed.",
     }

@@ -1,6 +1,8 @@
 //! The command line: one file a command, nouns then verbs. Data goes to standard output, everything else to standard
 //! error; exit codes are listed at [`Exit`].
 
+#![expect(clippy::doc_markdown, reason = "the help shows these comments as they are")]
+
 mod audience;
 mod completions;
 mod connection;

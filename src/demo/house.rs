@@ -1,6 +1,5 @@
 //! One tenant of the story with its provider.
 
-use crate::clock::Clock;
 use crate::demo::cast::{Files, Role};
 use crate::demo::crowd::Answers;
 use crate::demo::stage::{Provider, held};

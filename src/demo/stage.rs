@@ -90,8 +90,7 @@ impl Stage {
 
     /// Stops everything; the folder stays.
     pub(super) async fn clear(self) -> anyhow::Result<()> {
-        // A daemon that is gone already needs no telling.
-        drop(self.stop.send(()));
+        drop(self.stop);
         self.served.await??;
         for provider in self.providers {
             provider.sandbox.stop().await;

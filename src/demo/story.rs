@@ -1,6 +1,6 @@
 //! The story, step by step.
 
-use crate::clock::{Clock, SECOND, Timestamp};
+use crate::clock::{SECOND, Timestamp};
 use crate::demo::Play;
 use crate::demo::cast::ROLES;
 use crate::demo::crowd::{answer, one_click};
@@ -91,13 +91,13 @@ async fn import(teller: &mut Teller, stage: &Stage, houses: &[House<'_>], sums: 
         teller.count(report.refusals, "refusals from before: final, whatever else the files say");
         sums.same("refusals from before", report.refusals, house.files.refused);
         let report = take_in(house, stage, &name("list"), ImportMode::List).await?;
-        let [known, refused, strangers] = house.files.listed;
+        let listed = house.files.listed;
         let verdict = |verdict| report.verdicts.get(&verdict).copied().unwrap_or(0);
         teller.count(report.rows, "addresses on a list that somebody found; of them");
         teller.count(verdict(Verdict::External), "in no record: external, never asked, never synced");
-        sums.same("externals", verdict(Verdict::External), strangers);
-        sums.same("known people on the list", verdict(Verdict::NotAsked), known);
-        sums.same("refused people on the list", verdict(Verdict::Refused), refused);
+        sums.same("externals", verdict(Verdict::External), listed.strangers);
+        sums.same("known people on the list", verdict(Verdict::NotAsked), listed.known);
+        sums.same("refused people on the list", verdict(Verdict::Refused), listed.refused);
     }
     Ok(())
 }

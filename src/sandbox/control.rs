@@ -51,7 +51,7 @@ struct Asked {
     last: Option<usize>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum What {
     Unsubscribes,
@@ -254,20 +254,18 @@ fn happening(what: What, list: Option<String>) -> Result<Happening, Wrong> {
 }
 
 fn rule(order: FaultOrder) -> Result<FaultRule, Wrong> {
-    let status = order.status.ok_or_else(|| wrong("this fault has a status; add status"));
-    let after = order.seconds.map(|seconds| i64::from(seconds) * SECOND);
+    let status = || order.status.ok_or_else(|| wrong("this fault has a status; add status"));
+    let after = || order.seconds.ok_or_else(|| wrong("this fault has a delay; add seconds"));
     let fault = match order.fault {
         FaultName::Refuse => Fault::Refuse,
         FaultName::Reset => Fault::Reset,
         FaultName::Hang => Fault::Hang,
         FaultName::ApplyThenHang => Fault::ApplyThenHang,
-        FaultName::HangThenApply => {
-            Fault::HangThenApply(after.ok_or_else(|| wrong("this fault has a delay; add seconds"))?)
-        }
+        FaultName::HangThenApply => Fault::HangThenApply(i64::from(after()?) * SECOND),
         FaultName::Throttle => Fault::Throttle(order.headers.into_iter().collect()),
         FaultName::ThrottleHtml => Fault::ThrottleHtml,
-        FaultName::Status => Fault::Status(status?),
-        FaultName::ApplyThenStatus => Fault::ApplyThenStatus(status?),
+        FaultName::Status => Fault::Status(status()?),
+        FaultName::ApplyThenStatus => Fault::ApplyThenStatus(status()?),
         FaultName::Html => Fault::Html,
         FaultName::TruncatedJson => Fault::TruncatedJson,
         FaultName::Unauthorised => Fault::Unauthorised,

@@ -145,7 +145,7 @@ fn spoken(answer: consentd_provider::Response) -> Response {
             && name != axum::http::header::CONTENT_LENGTH
             && name != axum::http::header::TRANSFER_ENCODING
         {
-            response.headers_mut().append(name, value);
+            response.headers_mut().insert(name, value);
         }
     }
     response

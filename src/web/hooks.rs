@@ -106,7 +106,7 @@ async fn distrust(state: &State, door: &Door) {
         return;
     }
     tracing::warn!(connection.id = %door.connection, times, "webhooks come in with wrong credentials");
-    let detail = "webhooks come in with wrong credentials; see `consentd connection hooks --repair`, and `--rotate` if others may know the secrets";
+    let detail = "webhooks come in with wrong credentials; register them anew with `consentd connection hooks --repair`, and rotate the secrets if nobody changed them";
     let raised = async {
         let mut tx = state.core.store.begin().await?;
         tx.raise(door.tenant, door.connection, "hook_credentials", door.connection.0, detail, state.core.now()).await?;

@@ -313,7 +313,8 @@ fn every_command_says_what_it_does_and_gives_an_example() {
                 found.push(format!("{path}: {} is not explained", argument.get_id()));
             }
         }
-        for inner in command.get_subcommands() {
+        // clap writes the command `help` itself.
+        for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
             walk(inner, &path, found);
         }
     }
@@ -492,6 +493,94 @@ fn runs_are_asked_for_once_and_cancelled() {
     desk.run(&["sync", "cancel", "mail"]).with(0);
     let status = desk.run(&["sync", "status", "mail", "--json"]).with(0).data();
     assert_eq!((status["runs"].as_array().unwrap().len(), &status["served_by_a_daemon"]), (1, &Value::from(false)));
+}
+
+/// Emulated providers, ended with the test.
+struct Sandbox {
+    child: std::process::Child,
+    mailjet: String,
+}
+
+impl Sandbox {
+    fn start(desk: &Desk) -> Self {
+        use std::io::BufRead;
+        let mut child =
+            desk.command(&["sandbox", "--json"]).stdout(Stdio::piped()).spawn().expect("the sandbox starts");
+        let mut line = String::new();
+        std::io::BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+        let document: Value = serde_json::from_str(&line).expect("a document");
+        let mailjet = document["data"]["base_urls"]["mailjet"].as_str().expect("an address").to_owned();
+        Self { child, mailjet }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.child.kill().expect("the sandbox ends");
+        self.child.wait().expect("the sandbox has ended");
+    }
+}
+
+#[test]
+fn a_first_run_is_planned_confirmed_and_done_here() {
+    let desk = Desk::furnished();
+    let sandbox = Sandbox::start(&desk);
+    desk.run(&["connection", "set", "mail", "--base-url", &sandbox.mailjet, "--map", "first_name=firstname"]).with(0);
+    let bound = desk.run(&["connection", "bind", "mail", "--create", "Consent given", "--json"]).with(0).data();
+    assert_eq!(bound["list"]["name"], "Consent given");
+    let tested = desk.run(&["connection", "test", "mail"]).with(7);
+    assert!(tested.out.contains("`firstname`"), "{}", tested.out);
+    desk.run(&["connection", "fields", "mail"]).with(7);
+    desk.run(&["connection", "fields", "mail", "--create"]).with(0);
+    desk.run(&["connection", "test", "mail"]).with(0);
+    desk.run(&["connection", "hooks", "mail"]).with(7);
+    desk.run(&["connection", "hooks", "mail", "--rotate"]).with(0);
+    assert_eq!(desk.run(&["connection", "lists", "mail", "--json"]).with(0).data()[0]["bound"], true);
+
+    let plan = desk.run(&["sync", "plan", "mail", "--here", "--json"]).with(0).data();
+    assert_eq!(
+        (&plan["state"], &plan["dry"], &plan["people"]),
+        (&Value::from("done"), &Value::from(true), &Value::from(2))
+    );
+    assert_eq!((&plan["skipped"]["not_asked"], &plan["on_list_without_consent"]), (&Value::from(2), &Value::from(0)));
+
+    let run = desk.run(&["sync", "run", "mail", "--here", "--json"]).with(0).data();
+    assert_eq!(
+        (&run["state"], &run["guard"]),
+        (&"awaiting_confirmation".into(), &"first run of this connection".into())
+    );
+    desk.run(&["sync", "confirm", "mail", "--no-input"]).with(2);
+    assert_eq!(desk.run(&["connection", "show", "--json"]).data()["state"], "shadow");
+    let done = desk.run(&["sync", "confirm", "mail", "--here", "--yes", "--json"]).with(0).data();
+    assert_eq!(done["state"], "done");
+    assert_eq!(desk.run(&["connection", "show", "--json"]).data()["state"], "active");
+    desk.run(&["sync", "diff", "mail"]).with(0);
+
+    desk.run(&["connection", "pause", "mail"]).with(0);
+    desk.run(&["connection", "resume", "mail"]).with(0);
+    drop(sandbox);
+    desk.run(&["connection", "test", "mail"]).with(6);
+}
+
+#[test]
+fn an_audience_gives_everybody_a_reason() {
+    let desk = Desk::furnished();
+    desk.run(&["consent", "withdraw", "bob@example.org", "--reason", "x", "--yes"]).with(0);
+    let summary = desk.run(&["audience", "summary", "--json"]).with(0).data()["summary"].clone();
+    assert_eq!(summary["people"], 2, "two spellings are one person");
+    assert_eq!(summary["reasons"], serde_json::json!({ "not_asked": 1, "withdrawn": 1 }));
+    let text = desk.run(&["audience", "summary", "--lang", "de"]).with(0).out;
+    assert!(text.contains("ZUSAMMENFASSUNG IHRER LISTE") && text.contains("0 verfügbare Empfänger"), "{text}");
+
+    let listed = desk.run(&["audience", "list", "--status", "refused", "--json"]).with(0).data();
+    assert_eq!(listed["people"].as_array().unwrap().len(), 1);
+    assert_eq!(listed["people"][0]["address"], "bob@example.org");
+    assert_eq!(listed["people"][0]["event"]["said"], "withdrawn");
+    assert_eq!(desk.run(&["audience", "list", "--limit", "1", "--json"]).with(0).data()["more"], true);
+    desk.run(&["audience", "list", "--csv", "people.csv"]).with(0);
+    let file = std::fs::read_to_string(desk.path("people.csv")).unwrap();
+    assert!(file.contains("bob@example.org") && file.contains("withdrawn"), "{file}");
+    desk.run(&["audience", "list", "--csv", "people.csv"]).with(2);
 }
 
 #[test]

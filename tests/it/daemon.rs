@@ -149,7 +149,7 @@ async fn consent_reaches_the_provider_and_a_withdrawal_leaves_it_at_once(engine:
     let account = toy::account(&name);
     let ada = world.address(&tenant, &key, "ada@example.org").await;
     let bob = world.address(&tenant, &key, "bob@example.org").await;
-    record(core, &tenant, &[&ada, &bob]).await;
+    world.customers(&tenant, &key, &["ada@example.org", "bob@example.org"]).await;
     let connection = active(core, &tenant, &key, &name).await;
     let ask = ask(core, &tenant, &key, &ada).await;
     accept(core, &tenant, &key, &bob).await;
@@ -182,27 +182,6 @@ async fn consent_reaches_the_provider_and_a_withdrawal_leaves_it_at_once(engine:
     drop(tx);
     assert!(core.verify(&tenant, &key).await.unwrap().is_sound());
     world.end().await;
-}
-
-/// A record of the CRM that holds these addresses.
-async fn record(core: &Core, tenant: &Tenant, addresses: &[&Address]) {
-    use consentd::store::Db;
-    let record = core.id();
-    let row = "INSERT INTO record (tenant_id, id, kind, crm_id, last_name, first_name, company, language, postcode, town, country, prospect, professional, bin, updated_at) VALUES ($1, $2, 'customer', '1', '', '', '', 'de', '', '', '', FALSE, FALSE, FALSE, 0)";
-    let holds = "INSERT INTO record_address (tenant_id, record_id, position, address_id, mailbox_id) VALUES ($1, $2, $3, $4, $5)";
-    macro_rules! insert {
-        ($pool:expr) => {{
-            sqlx::query(row).bind(tenant.id.0).bind(record).execute($pool).await.unwrap();
-            for (position, address) in (0_i64..).zip(addresses) {
-                let query = sqlx::query(holds).bind(tenant.id.0).bind(record).bind(position);
-                query.bind(address.id.0).bind(address.mailbox.0).execute($pool).await.unwrap();
-            }
-        }};
-    }
-    match &core.store.db {
-        Db::Sqlite { write, .. } => insert!(write),
-        Db::Pg(pool) => insert!(pool),
-    }
 }
 
 async fn stopping_loses_nothing_that_was_acknowledged(engine: Engine) {
@@ -324,7 +303,7 @@ async fn a_withdrawal_that_is_late_is_an_alarm_until_it_is_in_effect(engine: Eng
     let (tenant, key) = world.tenant("pool").await;
     let name = format!("late-{engine:?}");
     let ada = world.address(&tenant, &key, "ada@example.org").await;
-    record(core, &tenant, &[&ada]).await;
+    world.customers(&tenant, &key, &["ada@example.org"]).await;
     let connection = active(core, &tenant, &key, &name).await;
     accept(core, &tenant, &key, &ada).await;
     while core.work(connection.id).await.unwrap() {}
@@ -421,7 +400,8 @@ async fn a_withdrawal_overtakes_a_run_that_is_under_way(engine: Engine) {
         accept(core, &tenant, &key, &address).await;
         people.push(address);
     }
-    record(core, &tenant, &people.iter().collect::<Vec<_>>()).await;
+    let emails: Vec<&str> = people.iter().map(|address| address.email.as_str()).collect();
+    world.customers(&tenant, &key, &emails).await;
     let account = toy::account(&name);
     while account.borrow().adds == 0 {
         assert!(core.work(connection.id).await.unwrap());
@@ -447,7 +427,7 @@ async fn a_daemon_that_dies_is_followed_by_the_next(engine: Engine) {
     let name = format!("follows-{engine:?}");
     let account = toy::account(&name);
     let ada = world.address(&tenant, &key, "ada@example.org").await;
-    record(core, &tenant, &[&ada]).await;
+    world.customers(&tenant, &key, &["ada@example.org"]).await;
     active(core, &tenant, &key, &name).await;
     accept(core, &tenant, &key, &ada).await;
     let (first, second) = (Daemon::start(core.clone()).await, Daemon::start(core.clone()).await);
@@ -467,7 +447,7 @@ async fn metrics_show_queues_connections_and_withdrawals() {
     let core = &world.core;
     let (tenant, key) = world.tenant("pool").await;
     let ada = world.address(&tenant, &key, "ada@example.org").await;
-    record(core, &tenant, &[&ada]).await;
+    world.customers(&tenant, &key, &["ada@example.org"]).await;
     let connection = active(core, &tenant, &key, "measured").await;
     accept(core, &tenant, &key, &ada).await;
     let daemon = Daemon::measured(core.clone(), Some(consentd::telemetry::metrics().unwrap())).await;

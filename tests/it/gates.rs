@@ -9,11 +9,11 @@ fn acceptances_and_proofs_are_made_in_one_place_each() {
         ("RecipientAct::Accept(", &["src/service/link.rs"][..]),
         ("ConsentProof::attest(", &["src/domain/plan.rs"]),
         ("Acceptance {", &["src/domain/token.rs"]),
-        ("OperatorAct::ImportProof(", &["src/service/import.rs"]),
+        ("OperatorAct::ImportProof(", &["src/service/import/legacy.rs"]),
         (".lift_suppression(", &["src/service/consent.rs"]),
         ("Basis {", &["src/domain/fold.rs", "src/store/standing.rs"]),
-        ("NewLine {", &["src/service/consent.rs", "src/service/import.rs", "src/service/sync/reconcile.rs"]),
-        (".append(", &["src/service/consent.rs", "src/service/import.rs", "src/service/sync/reconcile.rs"]),
+        ("NewLine {", &["src/service/consent.rs", "src/service/import/records.rs", "src/service/sync/reconcile.rs"]),
+        (".append(", &["src/service/consent.rs", "src/service/import/records.rs", "src/service/sync/reconcile.rs"]),
     ];
     let mut found = Vec::new();
     for file in tree::files("src", ".rs") {

@@ -24,6 +24,7 @@ mod demo;
 mod fold;
 mod gates;
 mod gateway;
+mod hints;
 mod hooks;
 mod import;
 mod late_words;

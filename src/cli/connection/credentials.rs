@@ -84,8 +84,8 @@ fn parse(text: &SecretString, descriptor: &Descriptor) -> Result<BTreeMap<String
     let mut lines =
         text.expose_secret().lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     for (number, line) in lines.by_ref().enumerate() {
-        let named = line.split_once('=').map(|(name, value)| (name.trim(), value.trim()));
-        match (named, names.as_slice()) {
+        let pair = line.split_once('=').map(|(name, value)| (name.trim(), value.trim()));
+        match (pair, names.as_slice()) {
             (Some((name, value)), _) if names.contains(&name) => {
                 found.insert(name.to_owned(), SecretString::from(value));
             }

@@ -158,7 +158,8 @@ async fn done(
         let status = own.standing.state.status();
         stances
             .push(json!({ "purpose": purpose.slug, "status": status.word(), "state": own.standing.state.as_word() }));
-        lines += &format!("{}: {}\n", purpose.name, status.name(context.language()));
+        let more = format!("{}: {}\n", purpose.name, status.name(context.language()));
+        lines += &more;
     }
     output::data(context, &json!({ "address": address.email.as_str(), "done": word, "purposes": stances }), || lines);
     if !next.is_empty() {

@@ -17,7 +17,7 @@ pub(in crate::cli) struct Request {
     purpose: Option<String>,
     /// What makes it lawful to ask.
     #[arg(long, value_enum)]
-    basis: Basis,
+    basis: Ground,
     /// Where and when the form was filled in, or who vouches and why.
     #[arg(long, value_name = "TEXT", required_if_eq_any([("basis", "form"), ("basis", "vouched")]))]
     note: Option<String>,
@@ -25,7 +25,7 @@ pub(in crate::cli) struct Request {
 
 /// What makes it lawful to ask.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Basis {
+enum Ground {
     /// An existing customer relation.
     Customer,
     /// The person filled in a form; --note says where and when.
@@ -47,9 +47,9 @@ impl Request {
         let purpose = core.purpose(tenant, self.purpose.as_deref()).await?;
         let note = self.note.unwrap_or_default();
         let basis = match self.basis {
-            Basis::Customer => AskBasis::ExistingCustomer,
-            Basis::Form => AskBasis::Form { source: note },
-            Basis::Vouched => AskBasis::Vouched { note },
+            Ground::Customer => AskBasis::ExistingCustomer,
+            Ground::Form => AskBasis::Form { source: note },
+            Ground::Vouched => AskBasis::Vouched { note },
         };
         let asked = std::slice::from_ref(&address);
         let links = core.request_consent(tenant, key, &purpose, asked, &basis, &context.who()).await?;

@@ -83,14 +83,16 @@ fn text(context: &Context, core: &Core, tenant: &Tenant, dossier: &Dossier, emai
                 next.why_not.map_or_else(|| format!("may be done by the {}", next.by), |why| format!("no: {why}"));
             facts.push((next.action, verdict));
         }
-        text += &format!("\n{} ({})\n{}", stance.purpose.name, stance.purpose.slug, output::facts(&facts));
+        let more = format!("\n{} ({})\n{}", stance.purpose.name, stance.purpose.slug, output::facts(&facts));
+        text += &more;
     }
     if !dossier.held.is_empty() {
         let mut table = output::table(&["CONNECTION", "BELIEVED", "WITHDRAWAL"]);
         for at in &dossier.held {
             table.add_row([&*at.connection, at.held.word(), if at.withdrawing { "on its way" } else { "" }]);
         }
-        text += &format!("\n{}", output::lines(&table));
+        let more = format!("\n{}", output::lines(&table));
+        text += &more;
     }
     text
 }

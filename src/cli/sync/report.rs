@@ -73,15 +73,20 @@ impl Report {
         let mut text =
             format!("{what} {} of {}: {}, asked for {begun}\n", r.id, self.connection, r.state.replace('_', " "));
         if !r.guard.is_empty() {
-            text += &format!("waits for a person: {}\n", r.guard);
+            let waits = if r.state == "awaiting_confirmation" { "waits for a person" } else { "needed a person" };
+            let more = format!("{waits}: {}\n", r.guard);
+            text += &more;
         }
         if !r.error.is_empty() {
-            text += &format!("failed: {}\n", r.error);
+            let more = format!("failed: {}\n", r.error);
+            text += &more;
         }
-        text += &format!("\n{}", self.plan());
+        let more = format!("\n{}", self.plan());
+        text += &more;
         if !r.dry && !r.outcomes.is_empty() {
             let outcomes: Vec<String> = r.outcomes.iter().map(|(word, people)| format!("{word} {people}")).collect();
-            text += &format!("outcome: {}\n", outcomes.join(", "));
+            let more = format!("outcome: {}\n", outcomes.join(", "));
+            text += &more;
         }
         text
     }
