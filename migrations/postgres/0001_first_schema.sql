@@ -437,6 +437,15 @@ CREATE TABLE job (
 );
 CREATE INDEX job_open ON job (connection_id, state, next_at);
 
+-- Mailboxes that somebody else changed at the provider; looked at before anything is believed.
+CREATE TABLE touched (
+    tenant_id     UUID NOT NULL,
+    connection_id UUID NOT NULL,
+    mailbox_id    UUID NOT NULL,
+    since         BIGINT NOT NULL,
+    PRIMARY KEY (connection_id, mailbox_id)
+);
+
 -- Mailboxes whose consent was raised since the last plan, so that a plan costs the change and not the base.
 CREATE TABLE dirty (
     tenant_id     UUID NOT NULL,

@@ -440,6 +440,15 @@ CREATE TABLE job (
 ) STRICT;
 CREATE INDEX job_open ON job (connection_id, state, next_at);
 
+-- Mailboxes that somebody else changed at the provider; looked at before anything is believed.
+CREATE TABLE touched (
+    tenant_id     BLOB NOT NULL,
+    connection_id BLOB NOT NULL,
+    mailbox_id    BLOB NOT NULL,
+    since         INTEGER NOT NULL,
+    PRIMARY KEY (connection_id, mailbox_id)
+) STRICT;
+
 -- Mailboxes whose consent was raised since the last plan, so that a plan costs the change and not the base.
 CREATE TABLE dirty (
     tenant_id     BLOB NOT NULL,

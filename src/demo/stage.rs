@@ -116,6 +116,13 @@ impl Provider {
         specs.map(|spec| (spec.name.to_owned(), SecretString::from(secret(&SystemRandom)))).collect()
     }
 
+    /// Where nobody knows how fast the provider may be called, the emulated one is called faster than a cautious operator
+    /// would call the real one.
+    pub(super) fn options(&self) -> BTreeMap<String, String> {
+        let rate = self.descriptor.options.iter().filter(|option| option.name == "rate");
+        rate.map(|option| (option.name.to_owned(), "50".to_owned())).collect()
+    }
+
     /// The account that was opened by the first call.
     pub(super) fn account(&self) -> anyhow::Result<Account> {
         self.accounts.all().into_iter().next().context("the account was not opened yet")

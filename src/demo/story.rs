@@ -17,7 +17,6 @@ use crate::store::{Address, RunState};
 use anyhow::{Context, ensure};
 use consentd_provider::HookMode;
 use consentd_provider::emulator::{Fault, FaultRule, Happening};
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -147,7 +146,7 @@ async fn connect(teller: &mut Teller, houses: &[House<'_>], sums: &mut Sums) -> 
             provider: house.provider.descriptor.id.into(),
             base_url: house.provider.sandbox.base_url(house.provider.descriptor.default_base_url),
             credentials: house.provider.credentials(),
-            options: BTreeMap::new(),
+            options: house.provider.options(),
             list: String::new(),
             purpose: house.purpose.id,
             mapping: fields.into_iter().map(|(ours, theirs)| (ours.to_owned(), theirs.to_owned())).collect(),
@@ -216,9 +215,9 @@ async fn people_act(teller: &mut Teller, houses: &mut [House<'_>]) -> anyhow::Re
         let mut rest = house.answers.accepted.iter().cloned();
         let mut some = |share: usize, least: usize| rest.by_ref().take((total / share).max(least)).collect::<Vec<_>>();
         house.gone = Gone {
-            unsubscribed: some(100, 3),
-            bounced: some(200, 2),
-            complained: some(400, 1),
+            unsubscribed: some(150, 3),
+            bounced: some(300, 2),
+            complained: some(600, 1),
             by_staff: Vec::new(),
             by_link: Vec::new(),
         };
@@ -287,7 +286,7 @@ async fn outage(teller: &mut Teller, houses: &mut [House<'_>]) -> anyhow::Result
         });
         let gone = folded(house.gone.all());
         let left = house.answers.accepted.iter().filter(|person| !gone.contains(&person.email.folded()));
-        let people: Vec<Address> = left.take((house.answers.accepted.len() / 400).max(2)).cloned().collect();
+        let people: Vec<Address> = left.take((house.answers.accepted.len() / 600).max(2)).cloned().collect();
         for person in &people {
             let mut tx = house.core.store.begin().await?;
             let link = house.core.unsubscribe_link(&mut tx, &house.tenant, person, &house.purpose).await?;

@@ -193,6 +193,14 @@ impl Core {
         })
     }
 
+    /// Whether two connections speak to one account: the same provider, place and credentials.
+    pub(crate) fn same_account(one: &Connection, other: &Connection, key: &TenantKey) -> bool {
+        let opened = |connection: &Connection| key.open(connection.id.0, "credentials", &connection.sealed_credentials);
+        one.provider == other.provider
+            && one.base_url == other.base_url
+            && (one.id == other.id || matches!((opened(one), opened(other)), (Ok(one), Ok(other)) if one == other))
+    }
+
     /// The adapter of a connection without a way out, for webhooks that only come in.
     ///
     /// # Errors

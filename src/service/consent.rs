@@ -2,11 +2,12 @@
 
 use crate::clock::Timestamp;
 use crate::domain::consent::{Act, Kind, OperatorAct, RecipientAct};
+use crate::domain::fold::Denied;
 use crate::domain::ids::{AddressId, MailboxId, PurposeId};
 use crate::service::{Core, ServiceError};
 use crate::store::{
     Address, EVERY_PURPOSE, Kept, NewLine, NewWithdrawal, Purpose, Suppression, Tenant, TenantKey, Tx,
-    addresses_of_mailboxes,
+    addresses_of_mailboxes, suppressed,
 };
 use consentd_provider::{EmailAddress, Scope};
 use serde_json::Value;
@@ -89,6 +90,14 @@ impl Core {
             before.entry(kept.address).or_default().push(kept);
         }
         for saying in sayings {
+            if matches!(&saying.act, Act::Operator(OperatorAct::Request(_) | OperatorAct::ImportProof(_))) {
+                let mac = key.address_mac(&saying.address.email.folded());
+                let on = suppressed(tx, tenant.id, &[mac]).await?.remove(&mac).unwrap_or_default();
+                let concerned = |purpose: &PurposeId| saying.purpose.is_none_or(|own| own == *purpose);
+                if on.iter().any(|purpose| *purpose == EVERY_PURPOSE || concerned(purpose)) {
+                    return Err(Denied::SaidNo.into());
+                }
+            }
             for kept in before.get(&saying.address.id).into_iter().flatten() {
                 if saying.purpose.is_none_or(|purpose| purpose == kept.purpose) {
                     kept.standing.allows(&saying.act, now)?;

@@ -95,7 +95,7 @@ impl Core {
             for id in page {
                 let standings = tx.standings(tenant.id, *id).await?;
                 let still = standings.iter().any(|kept| kept.purpose == purpose.id && kept.standing.state == expected);
-                let address = if still { self.store.address(tenant.id, *id).await? } else { None };
+                let address = if still { tx.address(tenant.id, *id).await? } else { None };
                 let Some(address) = address else { continue };
                 let saying =
                     Saying { address: &address, purpose: Some(purpose.id), act: Act::System(act), evidence: json!({}) };

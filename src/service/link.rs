@@ -8,7 +8,7 @@ use crate::domain::token::{AcceptError, Claims, Class};
 use crate::service::connection::token;
 use crate::service::consent::Saying;
 use crate::service::{Core, ServiceError};
-use crate::store::{Address, Link, NewLink, Purpose, Tenant, TenantKey, Tx};
+use crate::store::{Address, Kept, Link, NewLink, Purpose, Tenant, TenantKey, Tx};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -175,10 +175,15 @@ impl Core {
         let mut tx = self.store.begin().await?;
         tx.lock_head(tenant.id).await?;
         let standings = tx.standings(tenant.id, address.id).await?;
-        let state = standings
-            .iter()
-            .find(|kept| kept.purpose == purpose.id)
-            .map_or(State::NotAsked, |kept| kept.standing.state);
+        let of = |standings: &[Kept]| {
+            standings.iter().find(|kept| kept.purpose == purpose.id).map_or(State::NotAsked, |kept| kept.standing.state)
+        };
+        let state = of(&standings);
+        // A no is about the mailbox, however it is spelled.
+        let mut spellings = Vec::new();
+        for spelling in tx.addresses_of(tenant.id, address.mailbox).await? {
+            spellings.push(of(&tx.standings(tenant.id, spelling.id).await?));
+        }
         let suspicions = suspicions(&visit(&link, decision, visitor), now);
         let act = match decision {
             Decision::Accept => RecipientAct::Accept(link.claims.accept(
@@ -187,19 +192,21 @@ impl Core {
                 suspicions.clone(),
                 visitor.confirmed,
             )?),
-            Decision::Refuse if state == State::Accepted => RecipientAct::Withdraw,
+            Decision::Refuse if spellings.contains(&State::Accepted) => RecipientAct::Withdraw,
             Decision::Refuse => RecipientAct::Refuse,
         };
         // A yes by another link is the answer to a renewal, and begins a new validity.
         let by_this_link = link.decided.as_deref() == Some("accepted");
         let repeated = (matches!((decision, state), (Decision::Accept, State::Accepted)) && by_this_link)
-            || matches!((decision, state), (Decision::Refuse, State::Refused | State::Withdrawn));
+            || (decision == Decision::Refuse
+                && spellings.iter().all(|state| matches!(state, State::Refused | State::Withdrawn)));
         let word = if decision == Decision::Accept { "accepted" } else { "refused" };
         tx.link_decided(tenant.id, &hash, word, now).await?;
         let mut after = state;
         if !repeated {
             let evidence = json!({
                 "link": link.claims.class.word(), "text_version": link.claims.text_version, "one_click": visitor.one_click,
+                "purpose": purpose.name, "text": purpose.body, "controller": tenant.legal_name, "language": tenant.locale,
                 "agent": visitor.agent.chars().take(200).collect::<String>(), "suspicions": suspicions,
                 "confirmed": visitor.confirmed,
             });

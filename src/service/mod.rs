@@ -12,6 +12,7 @@ pub mod link;
 pub mod person;
 pub mod purpose;
 pub mod schedule;
+pub mod signal;
 pub mod steer;
 pub mod sync;
 pub mod tenant;

@@ -20,6 +20,9 @@ const LEASE: Timestamp = 2 * MINUTE;
 /// After so many failures a delivery is put aside; an operator can replay it.
 const ATTEMPTS: i64 = 5;
 
+/// A change that a provider reports so soon after our own writing is our own.
+const ECHO: Timestamp = 15 * MINUTE;
+
 /// Withdrawals within ten minutes that make an operator look (reliability A16): at least this many.
 const FLOOD: i64 = 50;
 
@@ -47,7 +50,8 @@ impl Core {
             let outcome = self.sort_one(delivery, &mut desks).await;
             if let Err(error) = outcome {
                 tracing::warn!(error = %error, inbox.id = %delivery.id, "a delivery could not be applied");
-                if delivery.attempts >= ATTEMPTS {
+                let passing = matches!(&error, ServiceError::Store(store) if store.is_passing());
+                if delivery.attempts >= ATTEMPTS && !passing {
                     self.put_aside(delivery, "failed", &error.to_string()).await?;
                 }
             }
@@ -80,6 +84,8 @@ impl Core {
             Err(error) => return self.put_aside(delivery, "quarantined", &error.to_string()).await,
         };
         let mut tx = self.store.begin().await?;
+        // Nobody may become known, or say anything, between our look and our line.
+        tx.lock_head(delivery.tenant).await?;
         let mut unknown = 0;
         for event in &events {
             if !tx.keep_event(delivery, event.fingerprint, event.kind.word(), self.now()).await? {
@@ -107,7 +113,8 @@ impl Core {
         let connection = connection.ok_or(ServiceError::NotFound("such connection any more"))?;
         let (tenant, key) = self.tenant_by_id(delivery.tenant).await?;
         let provider = self.adapter(&connection, &key)?;
-        let siblings = self.store.connections(tenant.id).await?;
+        let mut siblings = self.store.connections(tenant.id).await?;
+        siblings.retain(|other| Self::same_account(other, &connection, &key));
         Ok(Desk { tenant, key, connection, siblings, provider })
     }
 
@@ -180,7 +187,8 @@ impl Core {
                 (ProviderAct::Delete, Some(desk.connection.purpose), "noted")
             }
             EventKind::Touched => {
-                let checked = tx.recheck_withdrawal(tenant, connection, mailbox, self.now()).await?;
+                let checked = tx.recheck_withdrawal(tenant, connection, mailbox, self.now()).await?
+                    || tx.touch(tenant, connection, mailbox, self.now(), self.now() - ECHO).await?;
                 return Ok(if checked { "checked" } else { "ignored" });
             }
             EventKind::Traffic | EventKind::Unknown(_) => return Ok("ignored"),
@@ -309,8 +317,7 @@ impl Core {
         if recent < FLOOD {
             return Ok(());
         }
-        let held = self.store.held_counts(tenant, connection).await?;
-        let base: i64 = held.into_iter().map(|(_, count)| count).sum();
+        let base = tx.held_count(tenant, connection).await?;
         if recent > FLOOD.max(base * 2 / 100) {
             let detail = format!("{recent} people were withdrawn by webhooks within ten minutes");
             tx.raise(tenant, connection, "unsubscribe_flood", connection.0, &detail, now).await?;
@@ -320,16 +327,12 @@ impl Core {
 }
 
 /// Which purposes an unsubscription is about: those of the connections bound to the lists it names in the same
-/// provider. A list that no connection is bound to is taken for the connection's own, and where the provider names none
+/// account. A list that no connection is bound to is taken for the connection's own, and where the provider names none
 /// it is about all purposes: in doubt a person is mailed less.
 fn concerned(desk: &Desk, affected: &Affected) -> Vec<Option<PurposeId>> {
     let Affected::Lists(lists) = affected else { return vec![None] };
-    let mut purposes: Vec<PurposeId> = desk
-        .siblings
-        .iter()
-        .filter(|other| other.provider == desk.connection.provider && lists.contains(&other.list))
-        .map(|other| other.purpose)
-        .collect();
+    let mut purposes: Vec<PurposeId> =
+        desk.siblings.iter().filter(|other| lists.contains(&other.list)).map(|other| other.purpose).collect();
     if purposes.is_empty() {
         purposes.push(desk.connection.purpose);
     }

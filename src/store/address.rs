@@ -158,6 +158,15 @@ impl Store {
 }
 
 impl Tx {
+    /// An address by its id, inside this transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn address(&mut self, tenant: TenantId, id: AddressId) -> Result<Option<Address>, StoreError> {
+        let row: Option<Row> = self.q(BY_ID).bind(tenant.0).bind(id.0).opt().await?;
+        row.map(Address::try_from).transpose()
+    }
+
     /// The addresses of a mailbox, inside this transaction.
     ///
     /// # Errors

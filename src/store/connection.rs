@@ -167,21 +167,6 @@ fn json(map: &BTreeMap<String, String>) -> String {
     map.iter().map(|(key, value)| (key.clone(), value.clone())).collect::<serde_json::Value>().to_string()
 }
 
-/// A connection whose bell is due.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct DueBell {
-    /// Whose.
-    pub tenant_id: Uuid,
-    /// Which connection.
-    pub id: Uuid,
-    /// Its expression.
-    pub cron: String,
-    /// Its time zone.
-    pub time_zone: String,
-    /// When it should have rung.
-    pub next_at: Timestamp,
-}
-
 impl Store {
     /// A tenant's connections by name.
     ///
@@ -226,65 +211,6 @@ impl Store {
     pub async fn connection_by_hook_key(&self, hook_key: &str) -> Result<Option<Connection>, StoreError> {
         let row: Option<Row> = self.db.q(sql!("connection/by_hook_key")).bind(hook_key).opt().await?;
         row.map(Connection::try_from).transpose()
-    }
-
-    /// Until when a daemon owns a connection's account; an instant of the past when none does.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn leased_until(&self, tenant: TenantId, id: ConnectionId) -> Result<Timestamp, StoreError> {
-        Ok(self.db.q(sql!("connection/leased")).bind(tenant.0).bind(id.0).one::<(i64,)>().await?.0)
-    }
-
-    /// Connections whose bell should have rung by now.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn due_bells(&self, now: Timestamp, limit: i64) -> Result<Vec<DueBell>, StoreError> {
-        self.db.q(sql!("connection/due")).bind(now).bind(limit).all().await
-    }
-}
-
-/// A connection in a few words, for watching all of them.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct ConnectionGlance {
-    /// Whose.
-    pub tenant_id: Uuid,
-    /// Which.
-    pub id: Uuid,
-    /// The descriptor's id.
-    pub provider: String,
-    /// The word of its state.
-    pub state: String,
-    /// Failed attempts in a row.
-    pub failures: i64,
-    /// What the provider had registered at the last look, as JSON.
-    pub hooks_state: String,
-}
-
-impl Store {
-    /// Connections that have something to do now and that `owner` may lease, and whether a withdrawal is due there.
-    /// A walk is due when the last complete one began at or before `walked_before`.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn working_connections(
-        &self,
-        owner: Uuid,
-        now: Timestamp,
-        walked_before: Timestamp,
-    ) -> Result<Vec<(ConnectionId, bool)>, StoreError> {
-        let query = self.db.q(sql!("connection/working")).bind(now).bind(owner).bind(walked_before);
-        let rows: Vec<(Uuid, i64)> = query.all().await?;
-        Ok(rows.into_iter().map(|(id, urgent)| (ConnectionId(id), urgent > 0)).collect())
-    }
-
-    /// All connections in a few words.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn glance(&self) -> Result<Vec<ConnectionGlance>, StoreError> {
-        self.db.q(sql!("connection/overview")).all().await
     }
 }
 
@@ -406,44 +332,6 @@ impl Tx {
     /// [`StoreError`].
     pub async fn set_walked(&mut self, c: &Connection, now: Timestamp) -> Result<(), StoreError> {
         self.q(sql!("connection/set_walked")).bind(c.tenant.0).bind(c.id.0).bind(now).exec().await?;
-        Ok(())
-    }
-
-    /// Sets when a bell rings next, if nobody else has since it was read. True for the one who did.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn advance_bell(
-        &mut self,
-        tenant: TenantId,
-        connection: ConnectionId,
-        was: Timestamp,
-        next_at: Option<Timestamp>,
-    ) -> Result<bool, StoreError> {
-        let query = self.q(sql!("connection/advance")).bind(tenant.0).bind(connection.0).bind(was).bind(next_at);
-        Ok(query.exec().await? > 0)
-    }
-
-    /// Takes or keeps the exclusive right to talk to a connection's account. False when another daemon has it.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn lease_connection(
-        &mut self,
-        id: ConnectionId,
-        owner: Uuid,
-        until: Timestamp,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        Ok(self.q(sql!("connection/lease")).bind(id.0).bind(owner).bind(until).bind(now).exec().await? > 0)
-    }
-
-    /// Gives back everything that a daemon owns.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn release_connections(&mut self, owner: Uuid) -> Result<(), StoreError> {
-        self.q(sql!("connection/release")).bind(owner).exec().await?;
         Ok(())
     }
 }

@@ -4,10 +4,12 @@ use crate::clock::Timestamp;
 use crate::domain::ids::{AddressId, ConnectionId, MailboxId, RunId, TenantId};
 use crate::domain::plan::Held;
 use crate::store::address::hex_list;
-use crate::store::db::sql;
+use crate::store::db::{Sql, sql};
 use crate::store::{Store, StoreError, Tx};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
+
+const COUNTS: Sql = sql!("holding/counts");
 
 /// What we believe a provider holds about a mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +138,17 @@ impl Store {
         tenant: TenantId,
         connection: ConnectionId,
     ) -> Result<Vec<(String, i64)>, StoreError> {
-        self.db.q(sql!("holding/counts")).bind(tenant.0).bind(connection.0).all().await
+        self.db.q(COUNTS).bind(tenant.0).bind(connection.0).all().await
+    }
+
+    /// Whether anything was said of these mailboxes after that line of the history.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn spoken_since(&self, tenant: TenantId, seq: i64, mailboxes: &[MailboxId]) -> Result<bool, StoreError> {
+        let query = self.db.q(sql!(split "standing/spoken_since"));
+        let (lines,): (i64,) = query.bind(tenant.0).bind(seq).bind(id_list(mailboxes)).one().await?;
+        Ok(lines > 0)
     }
 
     /// Mailboxes whose unanswered subscription can no longer land.
@@ -170,6 +182,30 @@ impl Store {
 }
 
 impl Tx {
+    /// Which of these mailboxes have a subscription under way that was not answered for good: on the wire, or in a job.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn open_additions(
+        &mut self,
+        tenant: TenantId,
+        connection: ConnectionId,
+        mailboxes: &[MailboxId],
+    ) -> Result<HashSet<MailboxId>, StoreError> {
+        let query = self.q(sql!(split "ledger/open_adds"));
+        let rows: Vec<(Uuid,)> = query.bind(tenant.0).bind(connection.0).bind(id_list(mailboxes)).all().await?;
+        Ok(rows.into_iter().map(|(id,)| MailboxId(id)).collect())
+    }
+
+    /// How many mailboxes a connection has a belief about, inside this transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn held_count(&mut self, tenant: TenantId, connection: ConnectionId) -> Result<i64, StoreError> {
+        let counts: Vec<(String, i64)> = self.q(COUNTS).bind(tenant.0).bind(connection.0).all().await?;
+        Ok(counts.into_iter().map(|(_, count)| count).sum())
+    }
+
     /// What we believe about these mailboxes; those never spoken of are missing from the map.
     ///
     /// # Errors

@@ -102,6 +102,21 @@ impl Tx {
         Ok(())
     }
 
+    /// A job failed: its subscriptions may have landed, or may land late. To be called before the ledger says so.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn doubt_job(
+        &mut self,
+        tenant: TenantId,
+        connection: ConnectionId,
+        job: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.q(sql!("job/doubt")).bind(tenant.0).bind(connection.0).bind(job).bind(now).exec().await?;
+        Ok(())
+    }
+
     /// Notes in the ledger how a job ended, as the provider tells it.
     ///
     /// # Errors

@@ -1,14 +1,17 @@
 //! The database. The only module that imports sqlx; one file per noun, SQL in `sql/<noun>/<verb>.sql`.
 
 mod address;
+mod bell;
 mod connection;
 pub(crate) mod db;
 mod error;
+mod glance;
 mod history;
 mod holding;
 mod inbox;
 mod incident;
 mod job;
+mod lease;
 mod migrate;
 mod people;
 mod purpose;
@@ -19,14 +22,17 @@ mod search;
 mod standing;
 mod tenant;
 mod token;
+mod touched;
 mod vault;
 mod walk;
 mod withdrawal;
 
 pub use address::{Address, EVERY_PURPOSE, Suppression};
-pub use connection::{Connection, ConnectionGlance, ConnectionState, DueBell};
+pub use bell::DueBell;
+pub use connection::{Connection, ConnectionState};
 pub use db::{Db, Tx};
 pub use error::StoreError;
+pub use glance::ConnectionGlance;
 pub use history::{Head, Line, NewLine};
 pub use holding::{Entry, Holding, LedgerLine};
 pub use inbox::{InboxCount, KeptDelivery, NewDelivery};

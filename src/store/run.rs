@@ -420,7 +420,7 @@ impl Tx {
         self.q(sql!("run_item/open")).bind(tenant.0).bind(run.0).bind(restoring).bind(limit).all().await
     }
 
-    /// Items that take somebody off and are still to be queued.
+    /// Items that take somebody off and are still to be queued, with or without those who merely left the CRM.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -428,9 +428,11 @@ impl Tx {
         &mut self,
         tenant: TenantId,
         run: RunId,
+        leavers: bool,
         limit: i64,
     ) -> Result<Vec<Removal>, StoreError> {
-        self.q(sql!("run_item/removals")).bind(tenant.0).bind(run.0).bind(limit).all().await
+        let other = if leavers { "leave" } else { "withdraw" };
+        self.q(sql!("run_item/removals")).bind(tenant.0).bind(run.0).bind(other).bind(limit).all().await
     }
 
     /// Notes what came of an item.

@@ -85,6 +85,7 @@ impl Tx {
         connection: ConnectionId,
         w: &Withdrawal,
         in_effect_at: Option<Timestamp>,
+        reopened_at: Option<Timestamp>,
     ) -> Result<bool, StoreError> {
         let query = self
             .q(sql!("withdrawal/save"))
@@ -97,8 +98,25 @@ impl Tx {
             .bind(w.attempts)
             .bind(w.settled)
             .bind(w.watch)
-            .bind(in_effect_at);
+            .bind(in_effect_at)
+            .bind(reopened_at.is_some())
+            .bind(reopened_at.unwrap_or(0));
         Ok(query.exec().await? > 0)
+    }
+
+    /// Whether the last withdrawal of a mailbox reached the whole account.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn taken_off_everything(
+        &mut self,
+        tenant: TenantId,
+        connection: ConnectionId,
+        mailbox: MailboxId,
+    ) -> Result<bool, StoreError> {
+        let query = self.q(sql!("withdrawal/scope")).bind(tenant.0).bind(connection.0).bind(mailbox.0);
+        let row: Option<(String,)> = query.opt().await?;
+        Ok(row.is_some_and(|(scope,)| scope == scope_word(Scope::Everything)))
     }
 
     /// Which of these mailboxes have a withdrawal that is not known to be in effect.

@@ -73,11 +73,19 @@ impl Doors {
     }
 
     /// The door as the database has it now, after a secret was wrong: it may just have been rotated.
-    pub(crate) async fn find_again(&self, core: &Core, key: &str, before: Arc<Door>) -> Arc<Door> {
+    ///
+    /// # Errors
+    /// When the database cannot say; nobody may be turned away for good then.
+    pub(crate) async fn find_again(
+        &self,
+        core: &Core,
+        key: &str,
+        before: Arc<Door>,
+    ) -> Result<Arc<Door>, ServiceError> {
         if (core.now() - before.read_at).abs() < AGAIN {
-            return before;
+            return Ok(before);
         }
-        self.read(core, key).await.ok().flatten().unwrap_or(before)
+        Ok(self.read(core, key).await?.unwrap_or(before))
     }
 
     /// Counts a delivery with a wrong credential; the number of those since the last right one.

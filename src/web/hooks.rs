@@ -3,6 +3,7 @@
 //! Nothing is read from a body here. What has the right credentials is kept as it came, on disk before the answer; what
 //! the answer is, the adapter says, because a wrong one makes some providers throw the event away.
 
+use crate::service::ServiceError;
 use crate::service::intake::Incoming;
 use crate::web::body::Taken;
 use crate::web::doors::Door;
@@ -50,12 +51,13 @@ pub(super) fn panicked() -> Response<Body> {
 }
 
 async fn find(state: &State, account: &str, secret: &str) -> Result<Option<Arc<Door>>, ()> {
-    let found = state.doors.find(&state.core, account).await.map_err(|error| {
+    let unknown = |error: ServiceError| {
         tracing::error!(error = %error, "a webhook's connection cannot be looked up");
-    })?;
+    };
+    let found = state.doors.find(&state.core, account).await.map_err(unknown)?;
     let Some(mut door) = found else { return Ok(None) };
     if !door.path_matches(secret) {
-        door = state.doors.find_again(&state.core, account, door).await;
+        door = state.doors.find_again(&state.core, account, door).await.map_err(unknown)?;
     }
     Ok(door.path_matches(secret).then_some(door))
 }
@@ -75,7 +77,10 @@ async fn take(
     let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let delivery = Delivery { authorization, body: &bytes };
     if !door.trusts(delivery) {
-        door = state.doors.find_again(&state.core, account, door).await;
+        let Ok(again) = state.doors.find_again(&state.core, account, door.clone()).await else {
+            return (door, Intake::Busy);
+        };
+        door = again;
         if !door.trusts(delivery) {
             distrust(state, &door).await;
             return (door, Intake::Unauthorised);
@@ -93,8 +98,10 @@ async fn take(
     };
     let intake = state.bag.keep(incoming).await;
     drop(room);
-    if intake == Intake::Stored {
-        state.wake.inbox.notify_one();
+    match intake {
+        Intake::Stored => state.wake.inbox.notify_one(),
+        Intake::Quarantined => tell_of_large(state, &door).await,
+        _ => {}
     }
     (door, intake)
 }
@@ -110,6 +117,17 @@ async fn distrust(state: &State, door: &Door) {
     let raised = async {
         let mut tx = state.core.store.begin().await?;
         tx.raise(door.tenant, door.connection, "hook_credentials", door.connection.0, detail, state.core.now()).await?;
+        tx.commit().await
+    };
+    note(raised.await);
+}
+
+/// A body too large to be read may hold unsubscriptions.
+async fn tell_of_large(state: &State, door: &Door) {
+    let detail = "a delivery was kept and not applied: it is larger than webhooks.body_mib; raise that and replay it with `consentd webhook replay`";
+    let raised = async {
+        let mut tx = state.core.store.begin().await?;
+        tx.raise(door.tenant, door.connection, "quarantine", door.connection.0, detail, state.core.now()).await?;
         tx.commit().await
     };
     note(raised.await);

@@ -11,7 +11,7 @@ mod pages;
 mod server;
 mod state;
 
-pub use state::{Life, State, Wake};
+pub use state::State;
 
 pub(crate) use server::listen;
 

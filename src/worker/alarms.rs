@@ -2,8 +2,8 @@
 //! provider, so nobody can keep it waiting.
 
 use crate::clock::{HOUR, Timestamp};
+use crate::service::signal::Wake;
 use crate::service::{Core, ServiceError};
-use crate::web::Wake;
 use crate::worker::Stop;
 use std::time::Duration;
 

@@ -6,9 +6,9 @@
 
 use crate::clock::{SECOND, Timestamp};
 use crate::domain::ids::ConnectionId;
+use crate::service::signal::{Life, Wake};
 use crate::service::{Core, ServiceError};
 use crate::store::StoreError;
-use crate::web::{Life, Wake};
 use crate::worker::Stop;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};

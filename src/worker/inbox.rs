@@ -1,7 +1,7 @@
 //! Reads what was taken in. Several workers, and several daemons on PostgreSQL, share the work.
 
 use crate::service::Core;
-use crate::web::{Life, Wake};
+use crate::service::signal::{Life, Wake};
 use crate::worker::Stop;
 use std::time::Duration;
 

@@ -4,7 +4,7 @@
 //! merging of what overlaps and daylight saving are the business of `service/schedule.rs`.
 
 use crate::service::Core;
-use crate::web::Wake;
+use crate::service::signal::Wake;
 use crate::worker::Stop;
 use std::sync::Arc;
 use tokio::sync::Notify;

@@ -6,23 +6,22 @@
 use async_trait::async_trait;
 use consentd::clock::{Clock, Timestamp};
 use consentd::gateway::{HttpGateways, Limits};
-use consentd::random::SeededRandom;
+use consentd::random::{SeededRandom, uuid};
 use consentd::sandbox::{Accounts, Clockwork, Sandbox};
 use consentd_provider::conformance::{Now, Setup, Subject, run};
 use consentd_provider::emulator::EmulatedProvider;
 use consentd_provider::{Gateway, ProviderError, Request, Response};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use uuid::Uuid;
 
-/// The suite's time. Nobody waits: the suite moves its time itself, and the sandbox lets go of a call that hangs at
-/// once, so that it ends without an answer and without anybody's time-out.
-struct SuiteClock(Now);
+/// The time of the suite's present world. Nobody waits: the suite moves its time itself, and the sandbox lets go of a
+/// call that hangs at once, so that it ends without an answer and without anybody's time-out.
+struct SuiteClock(Mutex<Now>);
 
 #[async_trait]
 impl Clock for SuiteClock {
     fn now(&self) -> Timestamp {
-        (self.0)()
+        (self.0.lock().unwrap())()
     }
 
     async fn sleep(&self, _: Duration) {
@@ -30,7 +29,22 @@ impl Clock for SuiteClock {
     }
 }
 
-struct OverHttp(Subject);
+/// One client for all worlds of a suite, which come one after another: opening one costs more than a world.
+struct OverHttp {
+    subject: Subject,
+    clock: Arc<SuiteClock>,
+    gateways: HttpGateways,
+    random: Arc<SeededRandom>,
+}
+
+impl OverHttp {
+    fn new(subject: Subject) -> Self {
+        let clock = Arc::new(SuiteClock(Mutex::new(Arc::new(|| 0))));
+        let random = Arc::new(SeededRandom::new(1));
+        let gateways = HttpGateways::new(LIMITS, clock.clone(), random.clone()).unwrap();
+        Self { subject, clock, gateways, random }
+    }
+}
 
 /// A way with the sandbox at its end.
 struct Way {
@@ -49,24 +63,25 @@ impl Gateway for Way {
     }
 }
 
+/// Any time; accounts need different ids only.
+const START: Timestamp = 1_767_225_600_000_000;
 const LIMITS: Limits =
     Limits { timeout: Duration::from_secs(30), answer: 32 * 1024 * 1024, patience: Duration::from_secs(5) };
 
 #[async_trait]
 impl Setup for OverHttp {
     fn subject(&self) -> Subject {
-        self.0
+        self.subject
     }
 
     async fn connect(&self, provider: Arc<Mutex<EmulatedProvider>>, now: Now) -> Result<Box<dyn Gateway>, String> {
-        let time = Arc::new(Clockwork::new(Arc::new(SuiteClock(now.clone()))));
+        *self.clock.0.lock().unwrap() = now;
+        let time = Arc::new(Clockwork::new(self.clock.clone()));
         let accounts = Arc::new(Accounts::shared(time, provider));
         let sandbox = Sandbox::listen(0, accounts).await.map_err(|error| error.to_string())?;
-        let gateways = HttpGateways::new(LIMITS, Arc::new(SuiteClock(now)), Arc::new(SeededRandom::new(1)))
-            .map_err(|error| error.to_string())?;
+        let base_url = sandbox.base_url(self.subject.descriptor.default_base_url);
         // The suite paces the adapter by its declared quotas itself.
-        let base_url = sandbox.base_url(self.0.descriptor.default_base_url);
-        let gateway = gateways.open(Uuid::nil(), &base_url, &[], None)?;
+        let gateway = self.gateways.open(uuid(START, &*self.random), &base_url, &[], None)?;
         Ok(Box::new(Way { gateway, _sandbox: sandbox }))
     }
 }
@@ -84,7 +99,7 @@ async fn brevo_keeps_every_rule_over_http() {
             &[("api_key", "xkeysib-a-key-of-the-suite")],
         )
     };
-    let report = run(&OverHttp(subject)).await;
+    let report = run(&OverHttp::new(subject)).await;
     assert!(report.is_clean(), "{report}");
 }
 
@@ -99,6 +114,6 @@ async fn mailjet_keeps_every_rule_over_http() {
             &[("api_key", "a-public-key"), ("secret_key", "a-secret-key")],
         )
     };
-    let report = run(&OverHttp(subject)).await;
+    let report = run(&OverHttp::new(subject)).await;
     assert!(report.is_clean(), "{report}");
 }

@@ -42,11 +42,14 @@ fn script(blocks: &[&str], [brevo, mailjet, daemon]: [u16; 3]) -> String {
     let mut script = "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n".to_owned();
     for block in blocks {
         script += "echo '== next'\n";
-        script += &if block.contains("consent history") {
-            format!("until told=$({block}) && grep -q 'in effect' <<<\"$told\"; do :; done\necho \"$told\"\n")
+        if block.contains("consent history") {
+            script += "until told=$(";
+            script += block;
+            script += ") && grep -q 'in effect' <<<\"$told\"; do :; done\necho \"$told\"\n";
         } else {
-            format!("{block}\n")
-        };
+            script += block;
+            script += "\n";
+        }
     }
     script += "wait\n";
     script
@@ -133,7 +136,7 @@ fn wrong(words: &str) -> Option<String> {
             match command.find_subcommand(word) {
                 Some(found) => command = found,
                 None if !command.has_subcommands() || word.starts_with(['…', '<']) || word == "COMMAND" => {
-                    inside = false
+                    inside = false;
                 }
                 None => return Some(format!("`{words}`: {} has no {word}", command.get_name())),
             }

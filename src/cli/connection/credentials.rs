@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn reads_names_and_a_key_alone() {
-        assert_eq!(read("# Mailjet\napi_key = a=b\n\nsecret_key=c\n", TWO).unwrap(), ["a=b", "c"]);
+        assert_eq!(read("# account 7\napi_key = a=b\n\nsecret_key=c\n", TWO).unwrap(), ["a=b", "c"]);
         assert_eq!(read("xkeysib-1=\n", ONE).unwrap(), ["xkeysib-1="]);
         assert_eq!(read("api_key=x\n", ONE).unwrap(), ["x"]);
     }

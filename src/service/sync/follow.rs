@@ -34,6 +34,7 @@ impl Session<'_> {
                 tx.save_job(tenant, connection, &job, "done").await?;
             }
             JobState::Failed(reason) => {
+                tx.doubt_job(tenant, connection, &job.name, self.now()).await?;
                 tx.end_job(tenant, connection, &job.name, "unknown").await?;
                 tx.save_job(tenant, connection, &job, "failed").await?;
                 let detail = format!("a bulk job failed at the provider: {reason}");

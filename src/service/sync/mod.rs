@@ -5,6 +5,7 @@
 //! round, because whatever was not answered is *unknown* and is read back.
 
 mod follow;
+mod look;
 mod outlook;
 mod plan;
 mod push;
@@ -97,10 +98,18 @@ impl Session<'_> {
         {
             return Ok(true);
         }
-        if !matches!(state, ConnectionState::Shadow | ConnectionState::Active) || self.connection.list.is_empty() {
+        if self.connection.list.is_empty() {
             return Ok(false);
         }
-        Ok(self.follow_jobs().await? || self.settle_unknown().await? || self.walk().await? || self.run().await?)
+        // A pause stops what we put on the list, not what we look at.
+        if self.follow_jobs().await?
+            || self.look_at_touched().await?
+            || self.settle_unknown().await?
+            || self.walk().await?
+        {
+            return Ok(true);
+        }
+        Ok(matches!(state, ConnectionState::Shadow | ConnectionState::Active) && self.run().await?)
     }
 
     fn now(&self) -> Timestamp {

@@ -48,17 +48,16 @@ impl Session<'_> {
             if dirty.is_empty() {
                 return Ok(false);
             }
-            let people = tx.people(tenant, self.connection.purpose, &dirty).await?;
+            // Forgotten before it is read: a consent that comes in between waits for this row, and leaves a new one.
             tx.clear_dirty(tenant, connection, &dirty).await?;
-            people
+            tx.people(tenant, self.connection.purpose, &dirty).await?
         } else {
             let after = run.cursor.unwrap_or(MailboxId(Uuid::nil()));
             let page = tx.mailboxes_after(tenant, after, PAGE).await?;
             let Some(last) = page.last() else { return Ok(false) };
             run.cursor = Some(*last);
-            let people = tx.people(tenant, self.connection.purpose, &page).await?;
             tx.clear_dirty(tenant, connection, &page).await?;
-            people
+            tx.people(tenant, self.connection.purpose, &page).await?
         };
         let candidates = self.weigh_people(&mut tx, people).await?;
         let mut n = tx.last_item(tenant, run.id).await?;

@@ -12,8 +12,9 @@ use crate::service::sync::Session;
 use crate::service::sync::follow::wait;
 use crate::store::{Entry, Holding, Run, Tx};
 use async_trait::async_trait;
-use consentd_provider::{Change, Gateway, Outcome, Presence, ProviderError, Push, Refusal, Repeat, Request, Response};
+use consentd_provider::{Gateway, Outcome, Presence, ProviderError, Push, Refusal, Repeat, Request, Response};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -30,23 +31,46 @@ struct Issued {
     during: Holding,
 }
 
-/// Lets requests that write start only while the check behind them is fresh.
+/// Lets requests that write start only while the check behind them is fresh; an old check is made again.
 struct Fresh<'a> {
-    inner: &'a dyn Gateway,
-    until: Timestamp,
+    session: &'a Session<'a>,
+    /// The head of the history when everybody was checked.
+    head: i64,
+    mailboxes: Vec<MailboxId>,
+    until: AtomicI64,
+}
+
+impl Fresh<'_> {
+    /// Until when what is allowed may start. Past that, nothing may have been said of anybody since the check.
+    async fn until(&self) -> Result<Timestamp, ProviderError> {
+        let until = self.until.load(Ordering::SeqCst);
+        if self.session.now() <= until {
+            return Ok(until);
+        }
+        let store = &self.session.core.store;
+        let again = self.session.now() + FRESH;
+        match store.spoken_since(self.session.tenant.id, self.head, &self.mailboxes).await {
+            Ok(false) => {
+                self.until.store(again, Ordering::SeqCst);
+                Ok(again)
+            }
+            Ok(true) | Err(_) => Err(ProviderError::Throttled { retry_after: Some(Duration::ZERO) }),
+        }
+    }
 }
 
 #[async_trait]
 impl Gateway for Fresh<'_> {
     async fn send(&self, request: Request) -> Result<Response, ProviderError> {
+        let inner = &self.session.account.gateway;
         match request.repeat {
-            Repeat::Safe => self.inner.send(request).await,
-            Repeat::Never => self.inner.send_before(request, self.until).await,
+            Repeat::Safe => inner.send(request).await,
+            Repeat::Never => inner.send_before(request, self.until().await?).await,
         }
     }
 
     async fn send_before(&self, request: Request, deadline: Timestamp) -> Result<Response, ProviderError> {
-        self.inner.send_before(request, deadline.min(self.until)).await
+        self.session.account.gateway.send_before(request, deadline.min(self.until().await?)).await
     }
 }
 
@@ -104,6 +128,8 @@ impl Session<'_> {
                 basis_seq,
                 digest,
                 unsettled_until: now + self.core.rules.settle,
+                // Should this daemon die before the answer, the withdrawal's later reads count from here.
+                add_unknown_at: now,
                 ..before
             };
             entries.push(Entry {
@@ -127,17 +153,24 @@ impl Session<'_> {
         if changes.is_empty() {
             return Ok(true);
         }
-        let push = self.send_fresh(&changes, now).await;
+        let mailboxes = issued.iter().map(|one| one.during.mailbox).collect();
+        let until = AtomicI64::new(self.now() + FRESH);
+        let fresh = Fresh { session: self, head: head.seq, mailboxes, until };
+        let push = self.account.provider.push(&fresh, &self.account.audience, &changes).await;
         self.note(run, batch, &issued, &push).await?;
         match push.stopped_by {
-            Some(ProviderError::Throttled { retry_after: Some(Duration::ZERO) }) | None => Ok(true),
+            None => Ok(true),
+            Some(ProviderError::Throttled { retry_after: Some(Duration::ZERO) }) => {
+                if push.outcomes.iter().all(|outcome| *outcome == Outcome::Untouched) {
+                    // Nothing came of it; without a pause the same would be tried for ever.
+                    let failures = self.connection.failures + 1;
+                    self.back_off(self.jittered(failures), failures).await?;
+                    return Ok(false);
+                }
+                Ok(true)
+            }
             Some(error) => Err(error.into()),
         }
-    }
-
-    async fn send_fresh(&self, changes: &[Change], checked_at: Timestamp) -> Push {
-        let fresh = Fresh { inner: &*self.account.gateway, until: checked_at + FRESH };
-        self.account.provider.push(&fresh, &self.account.audience, changes).await
     }
 
     /// Writes down what came of a chunk.
@@ -162,15 +195,18 @@ impl Session<'_> {
             }
             let (holding, item, code, message) = match outcome {
                 Outcome::Applied => {
-                    (Holding { held: Held::Subscribed, unsettled_until: 0, ..one.during }, "pending", "", String::new())
+                    let known = Holding { add_unknown_at: one.before.add_unknown_at, ..one.during };
+                    (Holding { held: Held::Subscribed, unsettled_until: 0, ..known }, "pending", "", String::new())
                 }
                 Outcome::Pending(job) => {
                     jobs.insert(job.0.clone());
-                    (one.during, "pending", "", String::new())
+                    let known = Holding { add_unknown_at: one.before.add_unknown_at, ..one.during };
+                    (known, "pending", "", String::new())
                 }
                 Outcome::Refused(refusal) => {
                     let (code, message) = refused(refusal);
-                    let holding = Holding { held: Held::Blocked, unsettled_until: 0, ..one.during };
+                    let add_unknown_at = one.before.add_unknown_at;
+                    let holding = Holding { held: Held::Blocked, unsettled_until: 0, add_unknown_at, ..one.during };
                     self.human_task(&mut tx, one, refusal).await?;
                     (holding, "refused", code, message)
                 }

@@ -8,7 +8,7 @@ use crate::domain::plan::Held;
 use crate::service::ServiceError;
 use crate::service::consent::Saying;
 use crate::service::sync::Session;
-use crate::store::{Address, Holding, NewLine, NewWithdrawal, StoreError, Stranger, Tx};
+use crate::store::{Address, EVERY_PURPOSE, Holding, NewLine, NewWithdrawal, StoreError, Stranger, Tx, suppressed};
 use consentd_provider::{EmailAddress, Look, Scope};
 use serde_json::json;
 use uuid::Uuid;
@@ -63,13 +63,16 @@ impl Session<'_> {
         let yes_after_no = standing.sendable(now)
             && standing.negative.is_some()
             && standing.basis.is_some_and(|basis| known.seen_mailable_at < basis.at);
-        let by_us = known.taken_off_at > known.seen_mailable_at;
+        // We take people off list by list; a block of the whole account is ours only after a withdrawal from everything.
+        let by_us = known.taken_off_at > known.seen_mailable_at
+            && (!look.blocked || tx.taken_off_everything(tenant, connection, mailbox).await?);
         if yes_after_no || by_us {
             return Ok(());
         }
         tx.keep_holdings(tenant, connection, &[Holding { held: Held::Withdrawn, ..known }]).await?;
         let said_no = matches!(standing.state, State::Refused | State::Withdrawn);
-        if !said_no && standing.flags.is_empty() {
+        // A provider blocks who bounced or complained by itself; leaving a list is the person's own act.
+        if !said_no && (standing.flags.is_empty() || look.unsubscribed) {
             self.provider_says(tx, &address, ProviderAct::Unsubscribe, look).await?;
         }
         Ok(())
@@ -156,9 +159,10 @@ impl Session<'_> {
                 named.extend(addresses.into_iter().next());
             }
             let emails: Vec<EmailAddress> = named.iter().map(|address| address.email.clone()).collect();
-            let looks = self.account.provider.look(&*self.account.gateway, &self.account.audience, &emails).await?;
+            let looks = self.looks_of(&emails).await?;
             let mut tx = self.core.store.begin().await?;
             for (address, look) in named.iter().zip(looks) {
+                let Some(look) = look else { continue };
                 if look.mailable() || look.unsubscribed || look.blocked {
                     self.weigh(&mut tx, address.mailbox, look).await?;
                 } else {
@@ -189,6 +193,8 @@ impl Session<'_> {
             let Some(last) = page.last() else { return Ok(()) };
             after.clone_from(&last.remote_id);
             let mut tx = self.core.store.begin().await?;
+            // An import may be making the same mailbox known.
+            tx.lock_head(tenant).await?;
             for stranger in page {
                 self.adopt_stranger(&mut tx, &stranger).await?;
             }
@@ -203,30 +209,39 @@ impl Session<'_> {
             return Err(corrupt.into());
         };
         let mac = self.key.address_mac(&email.folded());
+        if !tx.mailboxes_by_mac(self.tenant.id, &[mac]).await?.is_empty() {
+            return Ok(());
+        }
         let mailbox = MailboxId(self.core.id());
         let address = Address { id: AddressId(self.core.id()), mailbox, email, role: false };
         tx.insert_mailboxes(self.tenant.id, &[(mailbox, mac)]).await?;
         tx.insert_addresses(self.tenant.id, std::slice::from_ref(&address), self.now()).await?;
-        let line = NewLine {
+        let line = |purpose, kind, actor| NewLine {
             address: address.id,
             mailbox,
-            purpose: Some(self.connection.purpose),
-            kind: Kind::ProviderResubscribed,
-            actor: Actor::Provider,
+            purpose,
+            kind,
+            actor,
             detail: None,
             payload: json!({
                 "address": address.email.as_str(), "found_by": "walk", "connection": self.connection.slug,
             }),
             new_address: true,
         };
-        let kept = tx.append(&self.tenant, &self.key, &[line], self.now(), &*self.core.random).await?;
+        let mut lines = vec![line(Some(self.connection.purpose), Kind::ProviderResubscribed, Actor::Provider)];
+        // Whoever said no while nobody here knew them comes in as somebody who said no.
+        for purpose in suppressed(tx, self.tenant.id, &[mac]).await?.remove(&mac).unwrap_or_default() {
+            let purpose = (purpose != EVERY_PURPOSE).then_some(purpose);
+            lines.push(line(purpose, Kind::SuppressionMatched, Actor::System));
+        }
+        let kept = tx.append(&self.tenant, &self.key, &lines, self.now(), &*self.core.random).await?;
         let holding =
             Holding { held: Held::Subscribed, seen_mailable_at: self.now(), ..Holding::never(mailbox, address.id) };
         tx.keep_holdings(self.tenant.id, self.connection.id, &[holding]).await?;
         let detail = "somebody unknown here was on the managed list; taken off";
         tx.raise(self.tenant.id, self.connection.id, "stranger_on_list", self.connection.id.0, detail, self.now())
             .await?;
-        let seq = kept.first().map_or(0, |kept| kept.standing.seq);
+        let seq = kept.iter().map(|kept| kept.standing.seq).max().unwrap_or(0);
         self.queue(tx, mailbox, address.id, "stranger", seq).await
     }
 }

@@ -239,23 +239,21 @@ impl Session<'_> {
 
     /// Hands removals to the withdrawal queue. True while there are more.
     async fn queue_removals(&self, run: &Run) -> Result<bool, ServiceError> {
-        self.queue_some(run, |_| true).await
+        self.queue_some(run, true).await
     }
 
     async fn queue_consent_removals(&self, run: &Run) -> Result<(), ServiceError> {
-        while self.queue_some(run, |action| action == "withdraw").await? {}
+        while self.queue_some(run, false).await? {}
         Ok(())
     }
 
-    async fn queue_some(&self, run: &Run, wanted: impl Fn(&str) -> bool) -> Result<bool, ServiceError> {
+    async fn queue_some(&self, run: &Run, leavers: bool) -> Result<bool, ServiceError> {
         let mut tx = self.core.store.begin().await?;
-        let removals = tx.open_removals(self.tenant.id, run.id, REMOVALS).await?;
-        let mut queued = false;
-        for removal in removals.iter().filter(|removal| wanted(&removal.action)) {
+        let removals = tx.open_removals(self.tenant.id, run.id, leavers, REMOVALS).await?;
+        for removal in &removals {
             let mailbox = MailboxId(removal.mailbox_id);
             if removal.action == "withdraw" && self.consents_now(&mut tx, mailbox).await? {
                 tx.resolve_item(self.tenant.id, run.id, removal.n, "overtaken", "", "").await?;
-                queued = true;
                 continue;
             }
             let new = NewWithdrawal {
@@ -268,10 +266,9 @@ impl Session<'_> {
             };
             tx.queue_withdrawal(self.tenant.id, &new, self.now()).await?;
             tx.resolve_item(self.tenant.id, run.id, removal.n, "queued", "", "").await?;
-            queued = true;
         }
         tx.commit().await?;
-        Ok(queued)
+        Ok(!removals.is_empty())
     }
 
     /// Whether the person said yes after the plan was made.

@@ -17,7 +17,8 @@ impl Session<'_> {
         let (tenant, connection) = (self.tenant.id, self.connection.id);
         let settled = self.core.store.settled_holdings(tenant, connection, self.now(), 2_000).await?;
         let Some(since) = settled.iter().map(|holding| holding.unsettled_until).max() else { return Ok(false) };
-        let looks = if settled.len() <= BY_NAME {
+        let by_name = settled.len() <= BY_NAME;
+        let looks = if by_name {
             self.look_at(&settled).await?
         } else if self.walked_since(since).await? {
             let mailboxes: Vec<MailboxId> = settled.iter().map(|holding| holding.mailbox).collect();
@@ -33,15 +34,22 @@ impl Session<'_> {
         };
         let now = self.now();
         let mut kept = Vec::with_capacity(settled.len());
+        let mut refused = Vec::new();
         let mut tx = self.core.store.begin().await?;
         for holding in settled {
-            let look = looks.get(&holding.mailbox).copied().unwrap_or_default();
+            // Whom the provider would not tell about is asked after again.
+            let look = match looks.get(&holding.mailbox) {
+                Some(look) => *look,
+                None if by_name => continue,
+                None => Look::default(),
+            };
             let mut holding = Holding { unsettled_until: 0, basis_seq: 0, digest: [0; 16], ..holding };
             if look.mailable() {
                 holding.held = Held::Subscribed;
                 holding.seen_mailable_at = now;
             } else if look.unsubscribed || look.blocked {
                 holding.held = Held::Withdrawn;
+                refused.push((holding.mailbox, look));
             } else {
                 holding.held = Held::Never;
             }
@@ -49,8 +57,11 @@ impl Session<'_> {
             kept.push(holding);
         }
         tx.keep_holdings(tenant, connection, &kept).await?;
+        for (mailbox, look) in refused {
+            self.weigh(&mut tx, mailbox, look).await?;
+        }
         tx.commit().await?;
-        Ok(true)
+        Ok(!kept.is_empty())
     }
 
     /// Asks for mailboxes by name.
@@ -64,8 +75,9 @@ impl Session<'_> {
                 }
             }
             let emails: Vec<_> = named.iter().map(|address| address.email.clone()).collect();
-            let found = self.account.provider.look(&*self.account.gateway, &self.account.audience, &emails).await?;
-            looks.extend(named.iter().map(|address| address.mailbox).zip(found));
+            let found = self.looks_of(&emails).await?;
+            let told = named.iter().map(|address| address.mailbox).zip(found);
+            looks.extend(told.filter_map(|(mailbox, look)| Some((mailbox, look?))));
         }
         Ok(looks)
     }

@@ -41,7 +41,7 @@ impl Session<'_> {
         full / 2 + Timestamp::try_from(below(&*self.core.random, half + 1)).unwrap_or(0)
     }
 
-    async fn back_off(&self, wait: Timestamp, failures: i64) -> Result<(), ServiceError> {
+    pub(super) async fn back_off(&self, wait: Timestamp, failures: i64) -> Result<(), ServiceError> {
         let mut tx = self.core.store.begin().await?;
         tx.set_backoff(&self.connection, self.now().saturating_add(wait), failures).await?;
         if failures >= 3 {

@@ -13,6 +13,11 @@ impl Session<'_> {
         let walk = self.core.store.walk(tenant, connection).await?;
         let walk = match walk {
             Some(walk) if walk.finished_at.is_none() => walk,
+            // A crash or a failed call after the last page: the differences are still to be weighed.
+            Some(walk) if self.connection.walked_at.is_none_or(|at| at < walk.started_at) => {
+                self.conclude(walk.started_at).await?;
+                return Ok(true);
+            }
             other if self.is_walk_due(other.as_ref().map(|walk| walk.started_at)) => {
                 let mut tx = self.core.store.begin().await?;
                 tx.start_walk(tenant, connection, self.core.id(), self.now()).await?;
@@ -31,12 +36,17 @@ impl Session<'_> {
         }
         tx.commit().await?;
         if page.next.is_none() {
-            self.reconcile().await?;
-            let mut tx = self.core.store.begin().await?;
-            tx.set_walked(&self.connection, walk.started_at).await?;
-            tx.commit().await?;
+            self.conclude(walk.started_at).await?;
         }
         Ok(true)
+    }
+
+    /// Weighs what a complete walk saw. Only then does the walk count.
+    async fn conclude(&self, started_at: Timestamp) -> Result<(), ServiceError> {
+        self.reconcile().await?;
+        let mut tx = self.core.store.begin().await?;
+        tx.set_walked(&self.connection, started_at).await?;
+        Ok(tx.commit().await?)
     }
 
     fn is_walk_due(&self, last_started: Option<Timestamp>) -> bool {

@@ -18,6 +18,9 @@ use serde_json::json;
 const FIRST: usize = 1_000;
 const AGAIN: usize = 100;
 
+/// The least wait before a withdrawal is repeated that went out while a subscription could still land.
+const UNSETTLED: Timestamp = 30 * SECOND;
+
 /// When a withdrawn mailbox is read again after a subscription without an answer.
 const WATCHES: [Timestamp; 3] = [5 * MINUTE, HOUR, 24 * HOUR];
 
@@ -39,9 +42,12 @@ impl Session<'_> {
         let head = tx.lock_head(tenant).await?;
         let mailboxes: Vec<_> = due.iter().map(|w| w.mailbox).collect();
         let mut holdings = tx.holdings(tenant, connection, &mailboxes).await?;
+        let adding = tx.open_additions(tenant, connection, &mailboxes).await?;
         let mut entries = Vec::with_capacity(due.len());
         for (n, w) in (0..).zip(&mut due) {
-            w.settled = holdings.get(&w.mailbox).is_none_or(|holding| holding.unsettled_until <= now);
+            // A job that still runs can land whatever the clock says.
+            w.settled = !adding.contains(&w.mailbox)
+                && holdings.get(&w.mailbox).is_none_or(|holding| holding.unsettled_until <= now);
             entries.push(Entry {
                 n,
                 run: None,
@@ -96,7 +102,7 @@ impl Session<'_> {
                 let belief = if w.settled { Held::Withdrawn } else { known.held };
                 taken_off.push(Holding { held: belief, taken_off_at: now, ..known });
             }
-            tx.save_withdrawal(tenant, connection, w, None).await?;
+            tx.save_withdrawal(tenant, connection, w, None, None).await?;
         }
         tx.keep_holdings(tenant, connection, &taken_off).await?;
         tx.commit().await?;
@@ -117,21 +123,30 @@ impl Session<'_> {
             return Ok(false);
         }
         let emails: Vec<_> = due.iter().map(|w| w.email.clone()).collect();
-        let looks = self.account.provider.look(&*self.account.gateway, &self.account.audience, &emails).await?;
+        let looks = self.looks_of(&emails).await?;
         let now = self.now();
         let mut tx = self.core.store.begin().await?;
         let mailboxes: Vec<_> = due.iter().map(|w| w.mailbox).collect();
         let mut holdings = tx.holdings(tenant, connection, &mailboxes).await?;
         let mut kept = Vec::new();
-        for (w, look) in due.into_iter().zip(looks) {
+        for (mut w, look) in due.into_iter().zip(looks) {
+            let Some(look) = look else {
+                w.attempts += 1;
+                w.run_at = now + self.jittered(w.attempts);
+                tx.save_withdrawal(tenant, connection, &w, None, None).await?;
+                continue;
+            };
             let holding = holdings.remove(&w.mailbox).unwrap_or(Holding::never(w.mailbox, w.address));
             let before = w.phase;
             let (w, in_effect) = self.judge(w, look, &holding, &mut tx).await?;
             let in_effect_at = in_effect.then_some(now);
-            if !tx.save_withdrawal(tenant, connection, &w, in_effect_at).await? || !in_effect {
+            // Somebody who is found mailable again is late from now on.
+            let reopened_at = (before == Phase::Watch && w.phase == Phase::Send).then_some(now);
+            if !tx.save_withdrawal(tenant, connection, &w, in_effect_at, reopened_at).await? || !in_effect {
                 continue;
             }
-            kept.push(Holding { held: Held::Withdrawn, ..holding });
+            let taken_off_at = if before == Phase::Confirm { now } else { holding.taken_off_at };
+            kept.push(Holding { held: Held::Withdrawn, taken_off_at, ..holding });
             if before == Phase::Confirm {
                 self.receipt(&mut tx, &w, now).await?;
             }
@@ -173,7 +188,7 @@ impl Session<'_> {
         }
         if w.phase == Phase::Confirm && !w.settled {
             w.phase = Phase::Send;
-            w.run_at = holding.unsettled_until.max(now);
+            w.run_at = holding.unsettled_until.max(now + UNSETTLED);
             return Ok((w, false));
         }
         let stage = usize::try_from(w.watch).unwrap_or(usize::MAX);
@@ -196,20 +211,19 @@ impl Session<'_> {
 
     /// Somebody or something put a person back whom we had taken off: an import there, or an addition that landed late.
     async fn found_again(&self, tx: &mut crate::store::Tx, w: &Withdrawal, look: Look) -> Result<(), ServiceError> {
-        let Some(address) = self.core.store.address(self.tenant.id, w.address).await? else { return Ok(()) };
+        let Some(address) = tx.address(self.tenant.id, w.address).await? else { return Ok(()) };
         self.resubscribed(tx, &address, look).await
     }
 
     /// The person has said yes again since, so being mailable is right.
     async fn wanted_again(&self, tx: &mut crate::store::Tx, w: &Withdrawal) -> Result<bool, ServiceError> {
-        let kept = tx.standings(self.tenant.id, w.address).await?;
-        let now = self.now();
-        Ok(kept.iter().any(|kept| kept.purpose == self.connection.purpose && kept.standing.sendable(now)))
+        let found = self.best_of(tx, w.mailbox).await?;
+        Ok(found.is_some_and(|(_, standing)| standing.sendable(self.now())))
     }
 
     /// Notes in the history that the provider no longer mails the person.
     async fn receipt(&self, tx: &mut crate::store::Tx, w: &Withdrawal, now: Timestamp) -> Result<(), ServiceError> {
-        let Some(address) = self.core.store.address(self.tenant.id, w.address).await? else { return Ok(()) };
+        let Some(address) = tx.address(self.tenant.id, w.address).await? else { return Ok(()) };
         let saying = Saying {
             address: &address,
             purpose: Some(self.connection.purpose),

@@ -68,7 +68,10 @@ pub(super) async fn carry_out(
         confirmed: form.field("confirmed") == "yes",
         one_click: form.is_one_click(),
     };
-    let decided = state.core.decide(token, decision, &visitor).await;
+    // In a task of its own a decision survives a mail program that hangs up, and a request that takes too long.
+    let (core, secret, by) = (state.core.clone(), token.to_owned(), visitor.clone());
+    let decided = tokio::spawn(async move { core.decide(&secret, decision, &by).await }).await;
+    let Ok(decided) = decided else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
     // Withdrawals are on their way at once.
     state.wake.connections.notify_one();
     match decided {

@@ -5,6 +5,8 @@ LEFT JOIN holding h ON h.connection_id = $2 AND h.mailbox_id = m.id
 WHERE m.tenant_id = $1 AND m.id > $3
   AND ((COALESCE(r.on_list, FALSE) AND NOT COALESCE(r.unsubscribed, FALSE) AND NOT COALESCE(r.blocked, FALSE)
         AND COALESCE(h.held, 'never') NOT IN ('subscribed', 'unknown'))
-       OR ((COALESCE(r.unsubscribed, FALSE) OR COALESCE(r.blocked, FALSE)) AND COALESCE(h.held, 'never') NOT IN ('withdrawn', 'unknown')))
+       OR ((COALESCE(r.unsubscribed, FALSE) OR COALESCE(r.blocked, FALSE)) AND COALESCE(h.held, 'never') NOT IN ('withdrawn', 'unknown'))
+       OR (COALESCE(r.blocked, FALSE) AND h.held = 'withdrawn'
+           AND NOT EXISTS (SELECT 1 FROM withdrawal e WHERE e.connection_id = $2 AND e.mailbox_id = m.id AND e.scope = 'everything')))
   AND NOT EXISTS (SELECT 1 FROM withdrawal w WHERE w.connection_id = $2 AND w.mailbox_id = m.id AND w.phase IN ('send', 'confirm'))
 ORDER BY m.id LIMIT $4

@@ -1,0 +1,50 @@
+//! All connections at a glance: what is due, and how each is.
+
+use crate::clock::Timestamp;
+use crate::domain::ids::ConnectionId;
+use crate::store::db::sql;
+use crate::store::{Store, StoreError};
+use uuid::Uuid;
+
+/// A connection in a few words, for watching all of them.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct ConnectionGlance {
+    /// Whose.
+    pub tenant_id: Uuid,
+    /// Which.
+    pub id: Uuid,
+    /// The descriptor's id.
+    pub provider: String,
+    /// The word of its state.
+    pub state: String,
+    /// Failed attempts in a row.
+    pub failures: i64,
+    /// What the provider had registered at the last look, as JSON.
+    pub hooks_state: String,
+}
+
+impl Store {
+    /// Connections that have something to do now and that `owner` may lease, and whether a withdrawal is due there.
+    /// A walk is due when the last complete one began at or before `walked_before`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn working_connections(
+        &self,
+        owner: Uuid,
+        now: Timestamp,
+        walked_before: Timestamp,
+    ) -> Result<Vec<(ConnectionId, bool)>, StoreError> {
+        let query = self.db.q(sql!("connection/working")).bind(now).bind(owner).bind(walked_before);
+        let rows: Vec<(Uuid, i64)> = query.all().await?;
+        Ok(rows.into_iter().map(|(id, urgent)| (ConnectionId(id), urgent > 0)).collect())
+    }
+
+    /// All connections in a few words.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn glance(&self) -> Result<Vec<ConnectionGlance>, StoreError> {
+        self.db.q(sql!("connection/overview")).all().await
+    }
+}
