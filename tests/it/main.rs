@@ -33,6 +33,7 @@ mod matrix;
 mod pages;
 mod people;
 mod raise;
+mod readme;
 mod review;
 mod sandbox;
 mod schema;
