@@ -19,8 +19,8 @@ impl Post {
     ///
     /// # Errors
     /// When the HTTP client cannot be set up.
-    pub fn start(accounts: Arc<Accounts>) -> anyhow::Result<Self> {
-        let courier = Courier::new(PATIENCE)?;
+    pub fn start(accounts: Arc<Accounts>) -> Result<Self, std::io::Error> {
+        let courier = Courier::new(PATIENCE).map_err(std::io::Error::other)?;
         let task = tokio::spawn(async move {
             loop {
                 let mut rounds = JoinSet::new();

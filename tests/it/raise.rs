@@ -25,10 +25,11 @@ on_both_engines!(
     requests_and_visits_raise_nothing,
     acts_of_others_raise_nothing,
     upkeep_raises_nothing,
+    imports_and_corrections_raise_nothing,
 );
 
 /// Called by the tests below, as `file::function`.
-const WALKED: [&str; 27] = [
+const WALKED: [&str; 33] = [
     "connection::add_connection",
     "connection::bind_list",
     "connection::create_missing_fields",
@@ -56,10 +57,30 @@ const WALKED: [&str; 27] = [
     "webhook::replay",
     "webhook::sort_inbox",
     "link::decide",
+    "consent::say_many",
+    "expiry::expire",
+    "import::run_import",
+    "person::annul",
+    "person::clear_bounce",
+    "person::erase",
 ];
 
-/// Not called, because they only read.
-const ELSEWHERE: [(&str, &str); 9] = [
+/// Not called, because they say nothing of a person.
+const ELSEWHERE: [(&str, &str); 23] = [
+    ("alarm::watch_hooks", "writes incidents"),
+    ("alarm::watch_withdrawals", "writes incidents"),
+    ("audience::audience_page", "reads"),
+    ("audience::audience_summary", "reads"),
+    ("audience::write_audience", "reads"),
+    ("history::history", "reads"),
+    ("import::check_import", "reads"),
+    ("person::dossier", "reads"),
+    ("purpose::change_purpose", "changes the text that people are asked with"),
+    ("steer::bind_existing_list", "changes a connection"),
+    ("steer::change_connection", "changes a connection"),
+    ("steer::pause_connection", "changes a connection"),
+    ("steer::resume_connection", "changes a connection"),
+    ("sync::outlook", "reads"),
     ("connection::find_connection", "reads"),
     ("connection::missing_fields", "reads"),
     ("connection::test_connection", "reads"),
@@ -362,5 +383,48 @@ async fn upkeep_raises_nothing(engine: Engine) {
     tx.commit().await.unwrap();
     walk.check("an erasure").await;
     assert!(core.verify(&walk.tenant, &walk.key).await.unwrap().is_sound());
+    walk.world.end().await;
+}
+
+async fn imports_and_corrections_raise_nothing(engine: Engine) {
+    use consentd::service::import::{ImportMode, ImportOptions};
+    let walk = walk(engine).await;
+    let core = walk.world.core.clone();
+    let mut rows = String::from("crm_id;email;accepted_at;text;evidence\n");
+    for (name, _, _) in &walk.people {
+        rows.push_str(name);
+        rows.push(';');
+        rows.push_str(name);
+        rows.push_str(";2024-01-01;yes please;form.pdf\n");
+    }
+    for mode in [ImportMode::Records, ImportMode::List, ImportMode::Proofs, ImportMode::OptOuts, ImportMode::Records] {
+        let file = Box::new(std::io::Cursor::new(rows.clone().into_bytes()));
+        let go_on = |_: &_| std::ops::ControlFlow::Continue(());
+        let options = ImportOptions::new(mode, "file.csv", "office");
+        // Evidence is refused as a whole while the tenant's policy is off.
+        let taken = core.run_import(&walk.tenant, &walk.key, file, None, &options, &go_on).await;
+        assert_eq!(taken.is_ok(), mode != ImportMode::Proofs, "{mode:?}: {taken:?}");
+        walk.check(&format!("an import of {mode:?}")).await;
+    }
+    for (name, address, _) in &walk.people {
+        if *name != "office@example.org" {
+            let undone = core.annul(&walk.tenant, &walk.key, address, ["ann", "bob"], "wrong person").await;
+            assert!(undone.is_err(), "{name}: only an operator's own entry can be taken back");
+        }
+        drop(core.clear_bounce(&walk.tenant, &walk.key, address, "office", "works again").await);
+        let act = Act::Operator(OperatorAct::Import);
+        let saying = Saying { address, purpose: None, act, evidence: json!({}) };
+        let mut tx = core.store.begin().await.unwrap();
+        core.say_many(&mut tx, &walk.tenant, &walk.key, &[saying]).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    walk.check("corrections").await;
+    walk.world.clock.advance(400 * DAY);
+    core.expire().await.unwrap();
+    walk.check("a year without an answer").await;
+    for (_, address, _) in &walk.people {
+        core.erase(&walk.tenant, &walk.key, address, "office", "asked for it").await.unwrap();
+    }
+    walk.check("erasure").await;
     walk.world.end().await;
 }

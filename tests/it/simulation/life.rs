@@ -136,7 +136,8 @@ impl Life {
         let which = self.dice.below(self.accounts.len());
         match self.dice.below(100) {
             0..=27 => self.says_yes(&person).await,
-            28..=35 => self.says_no(&person).await,
+            28..=33 => self.says_no(&person).await,
+            34..=35 => self.moves(&person).await,
             36..=38 => self.office_withdraws(&person).await,
             39..=54 => self.happens(which, &person),
             55..=66 => self.breaks(which),
@@ -145,7 +146,8 @@ impl Life {
             77..=84 => self.asks_for_a_run(which).await,
             85..=90 => self.confirm_all().await,
             91..=93 if self.people.len() < PEOPLE.1 => self.newcomer().await,
-            94..=95 => self.leaves_the_crm(&person).await,
+            94 => self.leaves_the_crm(&person).await,
+            95 => self.moves(&person).await,
             96..=97 => {
                 self.note("the clock jumps");
                 let jump = *self.dice.pick(&[-HOUR, -5 * MINUTE, HOUR, 30 * HOUR]);
@@ -237,7 +239,7 @@ impl Life {
             duplicate: self.dice.chance(50),
             reorder: self.dice.chance(50),
             delay: *self.dice.pick(&[0, MINUTE, HOUR, 26 * HOUR]),
-            drop: 0,
+            drop: u32::from(self.dice.chance(20)),
         };
         let account = &self.accounts[which];
         account.provider().disturb(faults);
@@ -258,6 +260,12 @@ impl Life {
     async fn leaves_the_crm(&mut self, person: &str) {
         self.note(&format!("{person} goes into the bin"));
         self.world.bin(&self.tenant, &self.key, &[person]).await;
+    }
+
+    async fn moves(&mut self, person: &str) {
+        let town = *self.dice.pick(&["Kiel", "Husum", "Plön"]);
+        self.note(&format!("{person} moves to {town}"));
+        self.world.moves(&self.tenant, &self.key, person, town).await;
     }
 
     /// Behaviour that the contract sheets leave open changes.

@@ -65,7 +65,7 @@ impl World {
             options: BTreeMap::new(),
             list: String::new(),
             purpose: purpose.id,
-            mapping: BTreeMap::new(),
+            mapping: BTreeMap::from([("town".to_owned(), "TOWN".to_owned())]),
             cron: String::new(),
             time_zone: "Europe/Berlin".into(),
             guard_percent: 10,
@@ -74,6 +74,7 @@ impl World {
         let connection = self.core.add_connection(&tenant, &key, new).await.expect("a connection");
         self.core.bind_list(&connection, &key, "Campaigns").await.expect("a list");
         let connection = self.core.find_connection(&tenant, slug).await.expect("the connection");
+        self.core.create_missing_fields(&connection, &key).await.expect("fields");
         let state = self.core.hooks(&connection, &key, HookMode::Repair).await.expect("webhooks");
         assert!(state.healthy, "{state:?}");
         Account { tenant, key, connection, provider: emulated }
