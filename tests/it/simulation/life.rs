@@ -59,8 +59,18 @@ impl Life {
         }
         // What is delayed longest (webhooks by 26 hours) has arrived, and a walk has begun after that.
         self.let_pass(4 * DAY).await;
+        // A connection may still wait for its first confirmation.
+        for which in 0..self.accounts.len() {
+            let slug = self.accounts[which].connection.slug.clone();
+            let connection = self.world.core.find_connection(&self.tenant, &slug).await.unwrap();
+            self.world.core.request_run(&connection, "operator", false).await.unwrap();
+        }
+        self.world.settle().await;
         self.confirm_all().await;
         self.world.settle().await;
+        if std::env::var_os("SIMULATION_SEED").is_some() {
+            eprintln!("{}", self.trace);
+        }
         self.oracle.at_rest(&self.world, &self.accounts, self.seed).await;
         let head = self.world.core.store.head(self.tenant.id).await.unwrap();
         writeln!(self.trace, "head {} {:02x?}", head.seq, head.hash).unwrap();
@@ -146,8 +156,7 @@ impl Life {
             77..=84 => self.asks_for_a_run(which).await,
             85..=90 => self.confirm_all().await,
             91..=93 if self.people.len() < PEOPLE.1 => self.newcomer().await,
-            94 => self.leaves_the_crm(&person).await,
-            95 => self.moves(&person).await,
+            94..=95 => self.leaves_the_crm(&person).await,
             96..=97 => {
                 self.note("the clock jumps");
                 let jump = *self.dice.pick(&[-HOUR, -5 * MINUTE, HOUR, 30 * HOUR]);

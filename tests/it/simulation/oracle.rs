@@ -112,7 +112,12 @@ impl Oracle {
             let reached: BTreeSet<String> = account.mailable(now).into_iter().collect();
             for person in &reached {
                 let standing = world.standing(account, person).await;
-                assert!(standing.sendable(now), "seed {seed}: {slug} mails {person}, who is {:?}", standing.state);
+                assert!(
+                    standing.sendable(now),
+                    "seed {seed}: {slug} mails {person}, who is {:?}: {:?}",
+                    standing.state,
+                    world.beliefs(account).await.get(person)
+                );
             }
             let beliefs = world.beliefs(account).await;
             for (person, holding) in &beliefs {
