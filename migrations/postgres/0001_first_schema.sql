@@ -464,3 +464,5 @@ CREATE TRIGGER statement_no_change BEFORE UPDATE OR DELETE ON statement
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER statement_no_truncate BEFORE TRUNCATE ON statement
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+-- Nor has the daemon's own role the right to try.
+REVOKE UPDATE, DELETE, TRUNCATE ON statement FROM CURRENT_USER, PUBLIC;

@@ -2,7 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::domain::consent::{Act, State, SystemAct};
-use crate::domain::ids::{AddressId, ConnectionId};
+use crate::domain::ids::{AddressId, ConnectionId, TenantId};
 use crate::service::consent::Saying;
 use crate::service::{Core, ServiceError};
 use crate::store::{Purpose, Tenant, TenantKey};
@@ -26,11 +26,21 @@ impl Core {
     pub async fn expire(&self) -> Result<usize, ServiceError> {
         let mut expired = 0;
         for tenant in self.store.tenants().await? {
-            let (tenant, key) = self.tenant_by_id(tenant.id).await?;
-            for purpose in self.store.purposes(tenant.id).await? {
-                expired += self.expire_requests(&tenant, &key, &purpose).await?;
-                expired += self.lapse(&tenant, &key, &purpose).await?;
+            // What is wrong with one tenant is no reason to leave the others as they are.
+            match self.expire_of(tenant.id).await {
+                Ok(of_tenant) => expired += of_tenant,
+                Err(error) => tracing::error!(error = %error, tenant.id = %tenant.id, "nothing expired for a tenant"),
             }
+        }
+        Ok(expired)
+    }
+
+    async fn expire_of(&self, tenant: TenantId) -> Result<usize, ServiceError> {
+        let (tenant, key) = self.tenant_by_id(tenant).await?;
+        let mut expired = 0;
+        for purpose in self.store.purposes(tenant.id).await? {
+            expired += self.expire_requests(&tenant, &key, &purpose).await?;
+            expired += self.lapse(&tenant, &key, &purpose).await?;
         }
         Ok(expired)
     }

@@ -92,7 +92,9 @@ impl Core {
         let mut answers = Vec::with_capacity(addresses.len());
         for address in addresses {
             let act = Act::Operator(OperatorAct::Request(basis.clone()));
-            let evidence = json!({ "operator": who, "text_version": purpose.text_version });
+            let evidence = json!({
+                "operator": who, "text_version": purpose.text_version, "purpose": purpose.name, "text": purpose.body,
+            });
             let saying = Saying { address, purpose: Some(purpose.id), act, evidence };
             answers.push(match self.say(&mut tx, tenant, key, saying).await {
                 Ok(_) => Ok(self.link(&mut tx, tenant, address, purpose, Class::Consent).await?),
@@ -142,19 +144,32 @@ impl Core {
         Ok(format!("{}/{place}/{secret}", self.public_url))
     }
 
-    /// What a link is about. Never decides anything; counts that it was opened.
+    /// What a link is about. Never decides anything; counts that it was opened, as far as that can be written down.
     ///
     /// # Errors
     /// [`DecideError::Unknown`].
     pub async fn open_link(&self, secret: &str, prefetch: bool) -> Result<Opened, DecideError> {
-        let hash = hash(secret);
-        let link = self.store.link(&hash).await?.ok_or(DecideError::Unknown)?;
+        let opened = self.show_link(secret).await?;
+        let counted = async {
+            let mut tx = self.store.begin().await?;
+            tx.link_opened(opened.tenant.id, &hash(secret), prefetch).await?;
+            tx.commit().await
+        };
+        if let Err(error) = counted.await {
+            tracing::warn!(error = %error, "the opening of a link could not be counted");
+        }
+        Ok(opened)
+    }
+
+    /// What a link is about, without counting.
+    ///
+    /// # Errors
+    /// [`DecideError::Unknown`].
+    pub async fn show_link(&self, secret: &str) -> Result<Opened, DecideError> {
+        let link = self.store.link(&hash(secret)).await?.ok_or(DecideError::Unknown)?;
         let (tenant, _) = self.tenant_by_id(link.claims.tenant).await?;
         let purpose = self.purpose_of(&link, link.claims.purpose).await?;
-        let mut tx = self.store.begin().await?;
-        tx.link_opened(tenant.id, &hash, prefetch).await?;
-        let standings = tx.standings(tenant.id, link.claims.address).await?;
-        tx.commit().await?;
+        let standings = self.store.standings(tenant.id, link.claims.address).await?;
         let standing = standings.into_iter().find(|kept| kept.purpose == purpose.id).map(|kept| kept.standing);
         let can_accept = link.claims.accept(self.now(), purpose.text_version, Vec::new(), false).is_ok();
         let state = standing.unwrap_or_default().state;

@@ -36,8 +36,12 @@ impl Core {
         let rung = due.len();
         for bell in due {
             let (tenant, connection) = (TenantId(bell.tenant_id), ConnectionId(bell.id));
-            let zone = need_time_zone(&bell.time_zone)?;
-            let next_at = next(&bell.cron, zone, now)?;
+            let found = need_time_zone(&bell.time_zone).and_then(|zone| next(&bell.cron, zone, now));
+            // A bell that cannot be set again rings this once more and then no more; the others ring on.
+            let next_at = found.unwrap_or_else(|error| {
+                tracing::error!(error = %error, connection.id = %connection, "a schedule cannot be used any more");
+                None
+            });
             let mut tx = self.store.begin().await?;
             if tx.advance_bell(tenant, connection, bell.next_at, next_at).await? {
                 tx.request_run(tenant, connection, self.id(), "schedule", false, now).await?;

@@ -11,8 +11,8 @@ use crate::service::{Core, ServiceError};
 use crate::store::{Address, Connection, EVERY_PURPOSE, KeptDelivery, Suppression, Tenant, TenantKey, Tx};
 use consentd_provider::{Affected, EmailAddress, EventKind, Provider, ProviderEvent, Verified};
 use serde_json::json;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 /// How long one daemon may work on a delivery before another takes it over.
 const LEASE: Timestamp = 2 * MINUTE;
@@ -46,13 +46,21 @@ impl Core {
         let deliveries = tx.claim_deliveries(now, now + LEASE, limit).await?;
         tx.commit().await?;
         let mut desks = HashMap::new();
-        for delivery in &deliveries {
-            let outcome = self.sort_one(delivery, &mut desks).await;
-            if let Err(error) = outcome {
-                tracing::warn!(error = %error, inbox.id = %delivery.id, "a delivery could not be applied");
-                let passing = matches!(&error, ServiceError::Store(store) if store.is_passing());
-                if delivery.attempts >= ATTEMPTS && !passing {
-                    self.put_aside(delivery, "failed", &error.to_string()).await?;
+        for together in deliveries.chunk_by(|one, next| one.tenant == next.tenant) {
+            // Many with one commit; what cannot be applied is found by trying them one by one.
+            if together.len() > 1 && self.sort_some(together, &mut desks).await.is_ok() {
+                continue;
+            }
+            for delivery in together {
+                let outcome = self.sort_some(std::slice::from_ref(delivery), &mut desks).await;
+                if let Err(error) = outcome {
+                    tracing::warn!(error = %error, inbox.id = %delivery.id, "a delivery could not be applied");
+                    let passing = matches!(&error, ServiceError::Store(store) if store.is_passing());
+                    if delivery.attempts >= ATTEMPTS && !passing {
+                        let mut tx = self.store.begin().await?;
+                        self.put_aside(&mut tx, delivery, "failed", &error.to_string()).await?;
+                        tx.commit().await?;
+                    }
                 }
             }
         }
@@ -70,28 +78,44 @@ impl Core {
         Ok(replayed)
     }
 
-    async fn sort_one(
+    /// Applies deliveries of one tenant in one transaction.
+    async fn sort_some(
         &self,
-        delivery: &KeptDelivery,
+        deliveries: &[KeptDelivery],
         desks: &mut HashMap<ConnectionId, Desk>,
     ) -> Result<(), ServiceError> {
-        let desk = match desks.entry(delivery.connection) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => place.insert(self.desk(delivery).await?),
-        };
-        let events = match desk.provider.read(&Verified::stored(&delivery.body)) {
-            Ok(events) => events,
-            Err(error) => return self.put_aside(delivery, "quarantined", &error.to_string()).await,
-        };
+        for delivery in deliveries {
+            if let Entry::Vacant(place) = desks.entry(delivery.connection) {
+                place.insert(self.desk(delivery).await?);
+            }
+        }
+        let Some(first) = deliveries.first() else { return Ok(()) };
         let mut tx = self.store.begin().await?;
         // Nobody may become known, or say anything, between our look and our line.
-        tx.lock_head(delivery.tenant).await?;
+        tx.lock_head(first.tenant).await?;
+        let mut seen = BTreeMap::new();
+        for delivery in deliveries {
+            let Some(desk) = desks.get(&delivery.connection) else { continue };
+            self.sort_one(&mut tx, desk, delivery).await?;
+            seen.insert(delivery.connection, delivery);
+        }
+        for delivery in seen.into_values() {
+            self.watch_for_floods(&mut tx, delivery).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    async fn sort_one(&self, tx: &mut Tx, desk: &Desk, delivery: &KeptDelivery) -> Result<(), ServiceError> {
+        let events = match desk.provider.read(&Verified::stored(&delivery.body)) {
+            Ok(events) => events,
+            Err(error) => return self.put_aside(tx, delivery, "quarantined", &error.to_string()).await,
+        };
         let mut unknown = 0;
         for event in &events {
             if !tx.keep_event(delivery, event.fingerprint, event.kind.word(), self.now()).await? {
                 continue;
             }
-            let disposition = self.apply(&mut tx, desk, delivery, event).await?;
+            let disposition = self.apply(tx, desk, delivery, event).await?;
             unknown += usize::from(disposition == "unknown");
             tx.settle_event(delivery, event.fingerprint, disposition).await?;
             metrics::counter!("consentd_events_total", "provider" => desk.connection.provider.clone(), "kind" => event.kind.word(), "disposition" => disposition)
@@ -102,10 +126,8 @@ impl Core {
             tx.raise(delivery.tenant, delivery.connection, "unknown_event", delivery.connection.0, &detail, self.now())
                 .await?;
         }
-        self.watch_for_floods(&mut tx, delivery).await?;
         let note = if unknown > 0 { "holds events of an unknown kind" } else { "" };
-        tx.finish_delivery(delivery.tenant, delivery.id, "done", note).await?;
-        Ok(tx.commit().await?)
+        Ok(tx.finish_delivery(delivery.tenant, delivery.id, "done", note).await?)
     }
 
     async fn desk(&self, delivery: &KeptDelivery) -> Result<Desk, ServiceError> {
@@ -118,13 +140,18 @@ impl Core {
         Ok(Desk { tenant, key, connection, siblings, provider })
     }
 
-    async fn put_aside(&self, delivery: &KeptDelivery, state: &str, why: &str) -> Result<(), ServiceError> {
-        let mut tx = self.store.begin().await?;
+    async fn put_aside(
+        &self,
+        tx: &mut Tx,
+        delivery: &KeptDelivery,
+        state: &str,
+        why: &str,
+    ) -> Result<(), ServiceError> {
         tx.finish_delivery(delivery.tenant, delivery.id, state, why).await?;
         let detail = format!("a delivery was kept and not applied: {why}");
         tx.raise(delivery.tenant, delivery.connection, "quarantine", delivery.connection.0, &detail, self.now())
             .await?;
-        Ok(tx.commit().await?)
+        Ok(())
     }
 
     /// Applies one event to everybody it names. Returns the word for what came of it.

@@ -140,11 +140,12 @@ impl Db {
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(30))
             .pragma("cache_size", "-65536")
+            .pragma("wal_autocheckpoint", "4000")
             .pragma("temp_store", "memory");
         let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         let read = SqlitePoolOptions::new()
             .max_connections(connections.max(1))
-            .connect_with(options.create_if_missing(false).read_only(true))
+            .connect_with(options.create_if_missing(false).read_only(true).pragma("cache_size", "-8192"))
             .await?;
         Ok(Self::Sqlite { read, write })
     }

@@ -41,6 +41,7 @@ mod served;
 mod simulation;
 mod sql;
 mod sync;
+mod touched;
 mod toy;
 mod watch;
 mod webhook_rules;

@@ -66,7 +66,8 @@ const WALKED: [&str; 33] = [
 ];
 
 /// Not called, because they say nothing of a person.
-const ELSEWHERE: [(&str, &str); 23] = [
+const ELSEWHERE: [(&str, &str); 24] = [
+    ("link::show_link", "reads"),
     ("alarm::watch_hooks", "writes incidents"),
     ("alarm::watch_withdrawals", "writes incidents"),
     ("audience::audience_page", "reads"),

@@ -220,3 +220,17 @@ async fn the_history_takes_nothing_but_new_lines(engine: Engine) {
     assert_eq!(world.core.store.lines_after(tenant.id, 0, 10).await.unwrap(), before);
     world.end().await;
 }
+
+#[tokio::test]
+async fn on_postgres_the_daemons_role_may_not_change_the_history() {
+    let world = World::new(Engine::Postgres).await;
+    let Db::Pg(pool) = &world.core.store.db else { panic!("PostgreSQL was asked for") };
+    let text = "SELECT DISTINCT privilege_type FROM pg_class, aclexplode(relacl) WHERE oid = 'statement'::regclass";
+    let granted: Vec<(String,)> = sqlx::query_as(text).fetch_all(pool).await.unwrap();
+    let granted: Vec<&str> = granted.iter().map(|(privilege,)| privilege.as_str()).collect();
+    assert!(granted.contains(&"INSERT") && granted.contains(&"SELECT"), "{granted:?}");
+    for forbidden in ["UPDATE", "DELETE", "TRUNCATE"] {
+        assert!(!granted.contains(&forbidden), "{granted:?}");
+    }
+    world.end().await;
+}

@@ -111,7 +111,7 @@ fn question(opened: &Opened, warning: Option<&str>, with_box: bool) -> Page {
 
 async fn done(state: &State, token: &str, standing: Standing, headers: &HeaderMap) -> Response<Body> {
     // What was decided stands, whether or not its page can be shown in full.
-    let opened = match state.core.open_link(token, false).await {
+    let opened = match state.core.show_link(token).await {
         Ok(opened) => opened,
         Err(error) => return trouble(&error, headers),
     };
@@ -142,7 +142,7 @@ async fn refused(
     with_box: bool,
     headers: &HeaderMap,
 ) -> Response<Body> {
-    match state.core.open_link(token, false).await {
+    match state.core.show_link(token).await {
         Ok(opened) => {
             let words = Words::of(opened.language);
             question(&opened, Some(sentence(words)), with_box).answer(status)
