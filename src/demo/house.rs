@@ -14,9 +14,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// The most people that are asked; the others stay not asked, as with any company that has just begun.
-const ASKED: usize = 3_500;
-
 /// How long the story waits for anything.
 const PATIENCE: u32 = 600;
 /// Between two looks.
@@ -104,14 +101,14 @@ impl<'a> House<'a> {
         Ok(all)
     }
 
-    /// People of the CRM who were never asked and said nothing, as many as are asked; no roles, nobody in the bin.
+    /// People of the CRM who were never asked and said nothing; no roles, nobody in the bin.
     pub(super) async fn askable(&self) -> anyhow::Result<Vec<Address>> {
         let people = self.people().await?.into_iter().filter(|person| person.in_crm);
         let variants = people.flat_map(|person| person.variants);
         let open = variants.filter(|(address, standing)| {
             !address.role && standing.state == State::NotAsked && standing.flags.is_empty()
         });
-        Ok(open.map(|(address, _)| address).take(ASKED).collect())
+        Ok(open.map(|(address, _)| address).collect())
     }
 
     /// Whom a campaign may reach, by the store.
