@@ -27,6 +27,7 @@ mod gateway;
 mod hints;
 mod hooks;
 mod import;
+mod journey;
 mod late_words;
 mod layers;
 mod matrix;
