@@ -1,5 +1,3 @@
-//! The daemon as a whole, on the machine's clock, against a provider in the same process.
-
 //! The daemon as a whole, on the machine's clock, against a provider in the same process; and its bells and alarms on a
 //! simulated one.
 

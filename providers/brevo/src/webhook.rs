@@ -3,7 +3,7 @@
 use crate::wire;
 use consentd_provider::{
     Affected, Delivery, EmailAddress, EventKind, EventTime, ProviderEvent, Trust, Verified, WebhookError,
-    credential_matches, plain,
+    credential_matches, elements, plain,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
@@ -29,15 +29,7 @@ fn token(header: &str) -> Option<&str> {
 
 /// One object a call; a batch is presumably an array, perhaps with a wrapper (Brevo sheet 5.2).
 pub(crate) fn read(body: &[u8]) -> Result<Vec<ProviderEvent>, WebhookError> {
-    let elements = match serde_json::from_slice(body) {
-        Ok(Value::Array(elements)) => elements,
-        Ok(Value::Object(mut object)) => match object.get_mut("events").map(Value::take) {
-            Some(Value::Array(elements)) => elements,
-            _ => vec![Value::Object(object)],
-        },
-        Ok(_) => return Err(WebhookError::Unreadable("neither an array nor an object")),
-        Err(_) => return Err(WebhookError::Unreadable("not JSON")),
-    };
+    let elements = elements(body, Some("events"))?;
     if !elements.is_empty() && elements.iter().all(|element| wire::text(element, "event").is_empty()) {
         return Err(WebhookError::Unreadable("no element names its event"));
     }

@@ -10,6 +10,7 @@
 mod address;
 mod capability;
 mod change;
+mod elements;
 mod error;
 mod event;
 mod gateway;
@@ -28,6 +29,7 @@ pub mod emulator;
 pub use address::{AddressError, EmailAddress};
 pub use capability::{Capability, CredentialSpec, Descriptor, OptionSpec, RateHeaders};
 pub use change::{Change, ConsentProof, FieldValue, Fields, Lift, Outcome, Presence, Push, Refusal, RemoteJob, Scope};
+pub use elements::elements;
 pub use error::{Advice, Effect, ProviderError, Sent, plain};
 pub use event::{Affected, EventKind, EventTime, ProviderEvent, Trust};
 pub use gateway::{Body, Gateway, Method, Quota, Repeat, Request, Response, path_segment};

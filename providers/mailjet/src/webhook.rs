@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use consentd_provider::{
     Affected, Delivery, EmailAddress, EventKind, EventTime, ProviderEvent, Trust, Verified, WebhookError,
-    credential_matches, plain,
+    credential_matches, elements, plain,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -38,12 +38,7 @@ fn password(header: &str) -> Option<Vec<u8>> {
 
 /// An array when grouped, a bare object when not (Mailjet sheet 5.2).
 pub(crate) fn read(body: &[u8]) -> Result<Vec<ProviderEvent>, WebhookError> {
-    let elements = match serde_json::from_slice(body) {
-        Ok(Value::Array(elements)) => elements,
-        Ok(object @ Value::Object(_)) => vec![object],
-        Ok(_) => return Err(WebhookError::Unreadable("neither an array nor an object")),
-        Err(_) => return Err(WebhookError::Unreadable("not JSON")),
-    };
+    let elements = elements(body, None)?;
     if !elements.is_empty() && elements.iter().all(|element| wire::text(element, "event").is_empty()) {
         return Err(WebhookError::Unreadable("no element names its event"));
     }
