@@ -1,6 +1,6 @@
 //! What the daemon does by itself: reads deliveries, talks to providers, rings bells, watches.
 //!
-//! Each worker runs until [`Stop`] says so, finishes the step it is in, and returns.
+//! Each worker runs until `Stop` says so, finishes the step it is in, and returns.
 
 mod alarms;
 mod connections;
