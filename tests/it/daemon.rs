@@ -1,7 +1,7 @@
 //! The daemon as a whole, on the machine's clock, against a provider in the same process; and its bells and alarms on a
 //! simulated one.
 
-use crate::people::{Silent, accept, active, ask, record};
+use crate::people::{Silent, accept, active, ask};
 use crate::served::{client, config, hook, kept, with_toy};
 use crate::toy;
 use crate::world::{Engine, World, on_both_engines};
@@ -79,7 +79,7 @@ async fn consent_reaches_the_provider_and_a_withdrawal_leaves_it_at_once(engine:
     let account = toy::account(&name);
     let ada = world.address(&tenant, &key, "ada@example.org").await;
     let bob = world.address(&tenant, &key, "bob@example.org").await;
-    record(core, &tenant, &[&ada, &bob]).await;
+    world.customers(&tenant, &key, &["ada@example.org", "bob@example.org"]).await;
     let connection = active(core, &tenant, &key, &name).await;
     let ask = ask(core, &tenant, &key, &ada).await;
     accept(core, &tenant, &key, &bob).await;
@@ -161,7 +161,8 @@ async fn a_withdrawal_overtakes_a_run_that_is_under_way(engine: Engine) {
         accept(core, &tenant, &key, &address).await;
         people.push(address);
     }
-    record(core, &tenant, &people.iter().collect::<Vec<_>>()).await;
+    let emails: Vec<&str> = people.iter().map(|person| person.email.as_str()).collect();
+    world.customers(&tenant, &key, &emails).await;
     let account = toy::account(&name);
     while account.borrow().adds == 0 {
         assert!(core.work(connection.id).await.unwrap());
@@ -187,7 +188,7 @@ async fn a_daemon_that_dies_is_followed_by_the_next(engine: Engine) {
     let name = format!("follows-{engine:?}");
     let account = toy::account(&name);
     let ada = world.address(&tenant, &key, "ada@example.org").await;
-    record(core, &tenant, &[&ada]).await;
+    world.customers(&tenant, &key, &["ada@example.org"]).await;
     active(core, &tenant, &key, &name).await;
     accept(core, &tenant, &key, &ada).await;
     let (first, second) = (Daemon::start(core.clone()).await, Daemon::start(core.clone()).await);
@@ -207,7 +208,7 @@ async fn metrics_show_queues_connections_and_withdrawals() {
     let core = &world.core;
     let (tenant, key) = world.tenant("pool").await;
     let ada = world.address(&tenant, &key, "ada@example.org").await;
-    record(core, &tenant, &[&ada]).await;
+    world.customers(&tenant, &key, &["ada@example.org"]).await;
     let connection = active(core, &tenant, &key, "measured").await;
     accept(core, &tenant, &key, &ada).await;
     let daemon = Daemon::measured(core.clone(), Some(consentd::telemetry::metrics().unwrap())).await;

@@ -68,24 +68,3 @@ pub async fn accept(core: &Core, tenant: &Tenant, key: &TenantKey, address: &Add
     core.say(&mut tx, tenant, key, saying).await.unwrap();
     tx.commit().await.unwrap();
 }
-
-/// A record of the CRM that holds these addresses.
-pub async fn record(core: &Core, tenant: &Tenant, addresses: &[&Address]) {
-    use consentd::store::Db;
-    let record = core.id();
-    let row = "INSERT INTO record (tenant_id, id, kind, crm_id, last_name, first_name, company, language, postcode, town, country, prospect, professional, bin, search, town_key, country_key, tag_keys, updated_at) VALUES ($1, $2, 'customer', '1', '', '', '', 'de', '', '', '', FALSE, FALSE, FALSE, '', '', '', '', 0)";
-    let holds = "INSERT INTO record_address (tenant_id, record_id, position, address_id, mailbox_id) VALUES ($1, $2, $3, $4, $5)";
-    macro_rules! insert {
-        ($pool:expr) => {{
-            sqlx::query(row).bind(tenant.id.0).bind(record).execute($pool).await.unwrap();
-            for (position, address) in (0_i64..).zip(addresses) {
-                let query = sqlx::query(holds).bind(tenant.id.0).bind(record).bind(position);
-                query.bind(address.id.0).bind(address.mailbox.0).execute($pool).await.unwrap();
-            }
-        }};
-    }
-    match &core.store.db {
-        Db::Sqlite { write, .. } => insert!(write),
-        Db::Pg(pool) => insert!(pool),
-    }
-}

@@ -1,6 +1,6 @@
 //! Bells and alarms on a simulated clock.
 
-use crate::people::{Silent, accept, active, ask, record};
+use crate::people::{Silent, accept, active, ask};
 use crate::served::{incidents, run_sql, with_toy};
 use crate::toy;
 use crate::world::{Engine, START, World, on_both_engines};
@@ -103,7 +103,7 @@ async fn a_withdrawal_that_is_late_is_an_alarm_until_it_is_in_effect(engine: Eng
     let (tenant, key) = world.tenant("pool").await;
     let name = format!("late-{engine:?}");
     let ada = world.address(&tenant, &key, "ada@example.org").await;
-    record(core, &tenant, &[&ada]).await;
+    world.customers(&tenant, &key, &["ada@example.org"]).await;
     let connection = active(core, &tenant, &key, &name).await;
     accept(core, &tenant, &key, &ada).await;
     while core.work(connection.id).await.unwrap() {}
