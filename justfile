@@ -11,6 +11,10 @@ test *arguments:
 quick *arguments:
     scripts/test --quick {{arguments}}
 
+# The table of figures beside their bare limits (docs/PERFORMANCE.md).
+bench *arguments:
+    cargo bench -- {{arguments}}
+
 # A shell with a PostgreSQL cluster for tests in TEST_PG_URL.
 postgres:
     scripts/postgres "${SHELL:-bash}"
