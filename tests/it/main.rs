@@ -21,6 +21,8 @@ mod conformance;
 mod consent;
 mod daemon;
 mod demo;
+mod desk;
+mod doctor;
 mod fold;
 mod gates;
 mod gateway;
