@@ -7,13 +7,14 @@
 
 mod figure;
 mod house;
+mod idle;
 mod import;
 
 use figure::Figure;
 use std::process::{Command, Stdio};
 
 /// Sections in the order of the table.
-const SECTIONS: [&str; 1] = ["import"];
+const SECTIONS: [&str; 2] = ["import", "idle"];
 
 /// Says in the environment that this process is to measure one section itself.
 const CHILD: &str = "CONSENTD_BENCH_SECTION";
@@ -31,6 +32,7 @@ async fn main() -> anyhow::Result<()> {
 async fn measure(section: &str, options: &Options) -> anyhow::Result<()> {
     let figures = match section {
         "import" => import::measure(options).await?,
+        "idle" => idle::measure()?,
         other => anyhow::bail!("no section {other}: {}", SECTIONS.join(", ")),
     };
     for figure in figures {
