@@ -42,6 +42,7 @@ mod sandbox;
 mod schema;
 mod served;
 mod simulation;
+mod spans;
 mod sql;
 mod sync;
 mod touched;
