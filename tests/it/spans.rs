@@ -43,7 +43,7 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
         let scope: Vec<_> = context.span_scope(&id).unwrap().from_root().collect();
-        let path = scope.iter().map(|span| span.name()).collect::<Vec<_>>().join(" > ");
+        let path = scope.iter().map(tracing_subscriber::registry::SpanRef::name).collect::<Vec<_>>().join(" > ");
         let mut fields = HashMap::new();
         for span in &scope {
             fields.extend(span.extensions().get::<Fields>().unwrap().0.clone());
