@@ -23,6 +23,7 @@ pub struct State {
     pub(crate) doors: Arc<Doors>,
     pub(crate) bodies: Bodies,
     pub(crate) request_time: Duration,
+    pub(crate) looks_per_minute: u32,
     pub(crate) metrics: Option<PrometheusHandle>,
     pub(crate) kinds: Arc<Kinds>,
 }
@@ -46,6 +47,7 @@ impl State {
             doors: Arc::default(),
             bodies: Bodies::new(&config.webhooks),
             request_time: config.http.request_time(),
+            looks_per_minute: config.http.looks_per_minute,
             metrics,
             kinds: Arc::default(),
         }

@@ -13,6 +13,7 @@ mod tin;
 mod tree;
 mod world;
 
+mod abuse;
 mod audience;
 mod chain;
 mod cli;
