@@ -123,6 +123,7 @@ impl From<ServiceError> for CliError {
             ServiceError::Denied(_) => (Exit::NotAllowed, "denied"),
             ServiceError::NotFound(_) => (Exit::NotFound, "not_found"),
             ServiceError::Conflict(_) => (Exit::NotAllowed, "conflict"),
+            ServiceError::TakenOver => (Exit::NotAllowed, "taken_over"),
         };
         Self::new(exit, code, with_causes(&error)).hint(next(exit, code))
     }

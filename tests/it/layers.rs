@@ -37,7 +37,6 @@ const LONG: [(&str, &str); 8] = [
     ("src/demo/story.rs", "one story, told from its beginning to its end"),
     ("tests/it/cli.rs", "one test a command; to be split by noun"),
     ("src/domain/consent.rs", "the whole vocabulary of acts in one place, nearly all of it documentation"),
-    ("src/service/connection.rs", "to be split by noun"),
     ("src/store/run.rs", "to be split by noun"),
 ];
 
