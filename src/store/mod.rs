@@ -29,7 +29,7 @@ mod walk;
 mod withdrawal;
 
 pub use address::{Address, EVERY_PURPOSE, Suppression};
-pub use bell::DueBell;
+pub use bell::{DueBell, Ring};
 pub use connection::{Connection, ConnectionState};
 pub use db::{Db, Tx};
 pub use error::StoreError;

@@ -39,6 +39,7 @@ mod raise;
 mod readme;
 mod review;
 mod sandbox;
+mod schedule;
 mod schema;
 mod served;
 mod simulation;
