@@ -3,7 +3,7 @@
 use crate::app::OpenError;
 use crate::config::ConfigError;
 use crate::service::ServiceError;
-use crate::store::StoreError;
+use crate::store::{NotSole, StoreError};
 use consentd_provider::ProviderError;
 use std::error::Error;
 use std::process::ExitCode;
@@ -107,6 +107,13 @@ impl From<OpenError> for CliError {
             OpenError::Gateway => Exit::Unexpected,
         };
         Self::new(exit, "cannot_begin", with_causes(&error)).hint("Nothing was changed. Next: consentd doctor")
+    }
+}
+
+impl From<NotSole> for CliError {
+    fn from(error: NotSole) -> Self {
+        Self::new(Exit::NotAllowed, "not_sole", with_causes(&error))
+            .hint("Nothing was changed. The command line may be used beside the daemon. Next: consentd doctor")
     }
 }
 

@@ -15,6 +15,7 @@ mod world;
 
 mod audience;
 mod chain;
+mod claims;
 mod cli;
 mod config;
 mod conformance;
