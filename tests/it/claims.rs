@@ -10,11 +10,12 @@ use consentd::service::steer::ConnectionChange;
 use consentd::service::{Core, Gateways, Rules, ServiceError};
 use consentd::store::{ConnectionState, Db, Store};
 use consentd_provider::emulator::Happening;
-use consentd_provider::{Gateway, ProviderError, Quota, RateHeaders, Request, Response};
+use consentd_provider::{Gateway, ProviderError, Quota, RateHeaders, Repeat, Request, Response};
 use secrecy::SecretString;
 use sqlx::AssertSqlSafe;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use uuid::Uuid;
 
 on_both_engines!(
@@ -23,6 +24,7 @@ on_both_engines!(
     tenants_with_the_same_credentials_share_one_owner,
     other_credentials_depose_the_owner,
     changes_of_a_connection_do_not_undo_each_other,
+    a_push_that_finds_no_place_in_the_quota_is_made_later,
 );
 
 const ADA: &str = "ada@example.org";
@@ -200,7 +202,7 @@ async fn tenants_with_the_same_credentials_share_one_owner(engine: Engine) {
     }
     let core = &world.core;
     assert_eq!(connections[0].account, connections[1].account);
-    let (tenant, key) = world.tenant("sauna").await;
+    let (tenant, _) = world.tenant("sauna").await;
     let other = world.connect(&tenant, "mail", "mailjet").await.connection;
     assert_ne!(other.account, connections[0].account);
 
@@ -288,4 +290,53 @@ async fn changes_of_a_connection_do_not_undo_each_other(engine: Engine) {
     assert!(url == one.unwrap().url || url == other.unwrap().url);
     assert_eq!((changed.unwrap().guard_percent, now().await.guard_percent), (3, 3));
     world.end().await;
+}
+
+/// Ways out whose quota is used up by others, for so many calls that write.
+struct Crowded(Arc<dyn Gateways>, Arc<Mutex<usize>>);
+
+struct Crowd(Arc<dyn Gateway>, Arc<Mutex<usize>>);
+
+impl Gateways for Crowded {
+    fn open(
+        &self,
+        connection: ConnectionId,
+        account: AccountId,
+        base_url: &str,
+        quotas: &[Quota],
+        headers: Option<RateHeaders>,
+    ) -> Result<Arc<dyn Gateway>, String> {
+        Ok(Arc::new(Crowd(self.0.open(connection, account, base_url, quotas, headers)?, self.1.clone())))
+    }
+}
+
+#[async_trait]
+impl Gateway for Crowd {
+    async fn send(&self, request: Request) -> Result<Response, ProviderError> {
+        self.0.send(request).await
+    }
+
+    async fn send_before(&self, request: Request, deadline: Timestamp) -> Result<Response, ProviderError> {
+        let others = {
+            let mut left = self.1.lock().unwrap();
+            let others = request.repeat == Repeat::Never && *left > 0;
+            *left -= usize::from(others);
+            others
+        };
+        if others {
+            return Err(ProviderError::Throttled { retry_after: Some(Duration::ZERO) });
+        }
+        self.0.send_before(request, deadline).await
+    }
+}
+
+/// I20: connections that share an account share its quota; who consents is mailable all the same.
+async fn a_push_that_finds_no_place_in_the_quota_is_made_later(engine: Engine) {
+    for provider in ["brevo", "mailjet"] {
+        let (mut world, account) = busy(engine, provider).await;
+        world.core.gateways = Arc::new(Crowded(world.core.gateways.clone(), Arc::new(Mutex::new(5))));
+        world.settle().await;
+        assert_eq!(account.mailable(world.clock.now()), [ADA]);
+        world.end().await;
+    }
 }

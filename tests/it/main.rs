@@ -38,6 +38,7 @@ mod pages;
 mod people;
 mod raise;
 mod readme;
+mod replicas;
 mod review;
 mod sandbox;
 mod schedule;

@@ -209,6 +209,11 @@ impl World {
         address
     }
 
+    /// Where its database is.
+    pub fn url(&self) -> &str {
+        &self.engine.url
+    }
+
     /// Ends the world and its database.
     pub async fn end(self) {
         self.core.store.db.close().await;
