@@ -14,6 +14,7 @@ use consentd_provider::{Gateway, ProviderError, Quota, RateHeaders, Repeat, Requ
 use secrecy::SecretString;
 use sqlx::AssertSqlSafe;
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use uuid::Uuid;
@@ -46,7 +47,7 @@ async fn state(db: &Db) -> String {
             for table in tables {
                 let text = format!("SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {table} t");
                 let rows: Option<String> = sqlx::query_scalar(AssertSqlSafe(text)).fetch_one(pool).await.unwrap();
-                all += &format!("{table} {rows:?}\n");
+                writeln!(all, "{table} {rows:?}").unwrap();
             }
             all
         }

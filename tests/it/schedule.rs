@@ -122,7 +122,7 @@ fn an_expression_has_five_fields_and_a_moment_to_ring_at() {
 /// What a field of the oracle takes.
 fn takes(field: &str, value: u32) -> bool {
     field.split(',').any(|part| match part.split_once('/') {
-        Some((_, step)) => value % step.parse::<u32>().unwrap() == 0,
+        Some((_, step)) => value.is_multiple_of(step.parse().unwrap()),
         None if part == "*" => true,
         None => match part.split_once('-') {
             Some((from, to)) => (from.parse().unwrap()..=to.parse().unwrap()).contains(&value),

@@ -146,9 +146,8 @@ impl Daemon {
     pub async fn until_it_says(&self, words: &str) -> String {
         let mut said = self.said.subscribe();
         let has = |all: &Vec<String>| all.iter().any(|line| line.contains(words));
-        if tokio::time::timeout(Duration::from_mins(2), said.wait_for(has)).await.is_err() {
-            panic!("it never says {words}: {:#?}", self.said.borrow());
-        }
+        let wait = tokio::time::timeout(Duration::from_mins(2), said.wait_for(has));
+        assert!(wait.await.is_ok(), "it never says {words}: {:#?}", self.said.borrow());
         let all = self.said.borrow();
         all.iter().find(|line| line.contains(words)).expect("it was said").clone()
     }

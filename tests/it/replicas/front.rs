@@ -108,9 +108,7 @@ impl Front {
                 calls.changed().await.expect("the front is open");
             }
         };
-        if tokio::time::timeout(PATIENCE, wait).await.is_err() {
-            panic!("{what}: {:#?}", self.heard());
-        }
+        assert!(tokio::time::timeout(PATIENCE, wait).await.is_ok(), "{what}: {:#?}", self.heard());
     }
 
     /// A call of that process is held now.

@@ -85,7 +85,7 @@ async fn one_daemon_at_a_time_owns_an_account_and_is_followed_when_it_dies_or_st
         .await;
     let took = died.elapsed();
     assert!(took >= Duration::from_secs(LEASE) / 2, "nobody waited for the lease: {took:?}");
-    assert!(took < Duration::from_secs(60), "{took:?}");
+    assert!(took < Duration::from_mins(1), "{took:?}");
     front.let_go();
 
     // The next one stands still in the middle of an addition.
@@ -109,10 +109,18 @@ async fn one_daemon_at_a_time_owns_an_account_and_is_followed_when_it_dies_or_st
     stalled.until_it_says("a lease was lost").await;
     assert_eq!(additions(world, &late[0]).await[0], "unknown", "it wrote nothing any more");
     front.until("who left is off", |front| !front.mailable(&pool.connection.list).contains(&bathers[4])).await;
-    let belief = async || world.beliefs(&pool).await[&late[0]].held;
-    while belief().await != Held::Subscribed {
-        // The settle time passes on the machine's clock.
-        SystemClock.sleep(Duration::from_millis(200)).await;
+    // After the settle time it is looked at by name, and believed.
+    let by_name = format!("contacts/{}", late[0].replace('@', "%40"));
+    front
+        .until("it is looked at", |front| {
+            front
+                .heard()
+                .iter()
+                .any(|call| call.what.starts_with("GET") && call.what.ends_with(&by_name) && call.ended.is_some())
+        })
+        .await;
+    while world.beliefs(&pool).await[&late[0]].held != Held::Subscribed {
+        tokio::task::yield_now().await;
     }
     assert!(front.mailable(&pool.connection.list).contains(&late[0]));
     front.assert_one_caller_at_a_time();
@@ -189,8 +197,8 @@ async fn a_rolling_restart_loses_no_webhook_and_doubles_none() {
         let twice: VecDeque<Outgoing> = own.clone().chain(own).collect();
         senders.spawn(deliver(doors.clone(), twice, count.clone()));
     }
-    let rows: String = people("new", 500).iter().map(|email| format!("{email};{email}\n")).collect();
-    std::fs::write(fleet.path("export.csv"), format!("crm_id;email\n{rows}")).unwrap();
+    let rows: Vec<String> = people("new", 500).iter().map(|email| format!("{email};{email}")).collect();
+    std::fs::write(fleet.path("export.csv"), format!("crm_id;email\n{}\n", rows.join("\n"))).unwrap();
     let file = fleet.path("export.csv").display().to_string();
     let import = fleet.command(&["import", "run", &file]).output();
     let import = tokio::task::spawn_blocking(move || import.expect("it runs"));
