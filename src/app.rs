@@ -2,6 +2,7 @@
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Keys};
+use crate::domain::ids::{AccountId, ConnectionId};
 use crate::gateway::{HttpGateways, Limits};
 use crate::random::{Random, SystemRandom};
 use crate::registry;
@@ -19,7 +20,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinSet};
-use uuid::Uuid;
 
 /// Why the program cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -161,12 +161,13 @@ fn ended(what: &str, result: Result<(), JoinError>) {
 impl Gateways for HttpGateways {
     fn open(
         &self,
-        account: Uuid,
+        connection: ConnectionId,
+        account: AccountId,
         base_url: &str,
         quotas: &[Quota],
         rate_headers: Option<RateHeaders>,
     ) -> Result<Arc<dyn Gateway>, String> {
-        Self::open(self, account, base_url, quotas, rate_headers)
+        Self::open(self, connection, account, base_url, quotas, rate_headers)
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::Options;
 use consentd::clock::SystemClock;
 use consentd::domain::consent::Language;
+use consentd::domain::ids::{AccountId, ConnectionId};
 use consentd::random::SystemRandom;
 use consentd::service::{Core, Gateways, Rules};
 use consentd::store::{Db, MasterKey, NewTenant, Store, Tenant, TenantKey, Vault};
@@ -15,7 +16,14 @@ use tempfile::TempDir;
 struct NoWayOut;
 
 impl Gateways for NoWayOut {
-    fn open(&self, _: uuid::Uuid, _: &str, _: &[Quota], _: Option<RateHeaders>) -> Result<Arc<dyn Gateway>, String> {
+    fn open(
+        &self,
+        _: ConnectionId,
+        _: AccountId,
+        _: &str,
+        _: &[Quota],
+        _: Option<RateHeaders>,
+    ) -> Result<Arc<dyn Gateway>, String> {
         Err("a bench has no network".into())
     }
 }

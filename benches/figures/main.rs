@@ -9,12 +9,13 @@ mod figure;
 mod house;
 mod idle;
 mod import;
+mod schedules;
 
 use figure::Figure;
 use std::process::{Command, Stdio};
 
 /// Sections in the order of the table.
-const SECTIONS: [&str; 2] = ["import", "idle"];
+const SECTIONS: [&str; 3] = ["import", "schedules", "idle"];
 
 /// Says in the environment that this process is to measure one section itself.
 const CHILD: &str = "CONSENTD_BENCH_SECTION";
@@ -32,6 +33,7 @@ async fn main() -> anyhow::Result<()> {
 async fn measure(section: &str, options: &Options) -> anyhow::Result<()> {
     let figures = match section {
         "import" => import::measure(options).await?,
+        "schedules" => schedules::measure(options).await?,
         "idle" => idle::measure()?,
         other => anyhow::bail!("no section {other}: {}", SECTIONS.join(", ")),
     };

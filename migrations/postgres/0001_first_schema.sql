@@ -212,12 +212,22 @@ CREATE TABLE token (
     decided_at     BIGINT
 );
 
+-- An account at a provider, by the keyed digest of its credentials: one daemon at a time owns it, however many connections of whichever
+-- tenants speak to it. `epoch` grows with each change of owner, and whoever writes for the account names it.
+CREATE TABLE account (
+    id          UUID NOT NULL PRIMARY KEY,
+    epoch       BIGINT NOT NULL,
+    lease_owner UUID,
+    lease_until BIGINT NOT NULL
+);
+
 CREATE TABLE connection (
     tenant_id          UUID NOT NULL REFERENCES tenant (id),
     id                 UUID NOT NULL PRIMARY KEY,
     slug               TEXT COLLATE "C" NOT NULL,
     provider           TEXT COLLATE "C" NOT NULL,
     base_url           TEXT COLLATE "C" NOT NULL,
+    account_id         UUID NOT NULL REFERENCES account (id),
     sealed_credentials BYTEA NOT NULL,
     options            TEXT COLLATE "C" NOT NULL,
     list_id            TEXT COLLATE "C" NOT NULL,
@@ -237,13 +247,11 @@ CREATE TABLE connection (
     walk_wanted_at     BIGINT,
     backoff_until      BIGINT NOT NULL,
     failures           BIGINT NOT NULL,
-    lease_owner        UUID,
-    lease_until        BIGINT NOT NULL,
     created_at         BIGINT NOT NULL,
     UNIQUE (tenant_id, slug),
     FOREIGN KEY (tenant_id, purpose_id) REFERENCES purpose (tenant_id, id)
 );
-CREATE INDEX connection_due ON connection (next_at);
+CREATE INDEX connection_due ON connection (next_at) WHERE state = 'active';
 
 -- What we believe a provider holds about a mailbox.
 CREATE TABLE holding (

@@ -215,12 +215,22 @@ CREATE TABLE token (
     decided_at     INTEGER
 ) STRICT;
 
+-- An account at a provider, by the keyed digest of its credentials: one daemon at a time owns it, however many connections of whichever
+-- tenants speak to it. `epoch` grows with each change of owner, and whoever writes for the account names it.
+CREATE TABLE account (
+    id          BLOB NOT NULL PRIMARY KEY,
+    epoch       INTEGER NOT NULL,
+    lease_owner BLOB,
+    lease_until INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE connection (
     tenant_id          BLOB NOT NULL REFERENCES tenant (id),
     id                 BLOB NOT NULL PRIMARY KEY,
     slug               TEXT NOT NULL,
     provider           TEXT NOT NULL,
     base_url           TEXT NOT NULL,
+    account_id         BLOB NOT NULL REFERENCES account (id),
     sealed_credentials BLOB NOT NULL,
     options            TEXT NOT NULL,
     list_id            TEXT NOT NULL,
@@ -240,13 +250,11 @@ CREATE TABLE connection (
     walk_wanted_at     INTEGER,
     backoff_until      INTEGER NOT NULL,
     failures           INTEGER NOT NULL,
-    lease_owner        BLOB,
-    lease_until        INTEGER NOT NULL,
     created_at         INTEGER NOT NULL,
     UNIQUE (tenant_id, slug),
     FOREIGN KEY (tenant_id, purpose_id) REFERENCES purpose (tenant_id, id)
 ) STRICT;
-CREATE INDEX connection_due ON connection (next_at);
+CREATE INDEX connection_due ON connection (next_at) WHERE state = 'active';
 
 -- What we believe a provider holds about a mailbox.
 CREATE TABLE holding (

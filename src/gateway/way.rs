@@ -1,6 +1,7 @@
 //! The way to one account.
 
 use crate::clock::Clock;
+use crate::domain::ids::ConnectionId;
 use crate::gateway::http::Wire;
 use crate::gateway::quota::Budget;
 use crate::gateway::retry::again;
@@ -11,10 +12,9 @@ use consentd_provider::{Gateway, ProviderError, Request, Response, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::Instrument;
-use uuid::Uuid;
 
 pub(super) struct Way {
-    pub(super) account: Uuid,
+    pub(super) connection: ConnectionId,
     pub(super) base_url: String,
     pub(super) wire: Wire,
     pub(super) limits: Limits,
@@ -34,7 +34,11 @@ impl Gateway for Way {
         let left = u64::try_from(deadline - self.clock.now()).map(Duration::from_micros).map_err(|_| late())?;
         match self.traced(&request, self.limits.patience.min(left)).await {
             // The quota has room again soon, but what the request stands on will be too old by then.
-            Err(ProviderError::Throttled { retry_after: Some(wait) }) if wait <= self.limits.patience => Err(late()),
+            Err(ProviderError::Throttled { retry_after: Some(wait) })
+                if left < self.limits.patience && wait <= self.limits.patience =>
+            {
+                Err(late())
+            }
             other => other,
         }
     }
@@ -44,7 +48,7 @@ impl Way {
     async fn traced(&self, request: &Request, patience: Duration) -> Result<Response, ProviderError> {
         let span = tracing::info_span!(
             "provider.call",
-            connection.id = %self.account,
+            connection.id = %self.connection,
             http.method = request.method.as_str(),
             http.route = request.route,
             quota.family = request.family,
@@ -99,7 +103,7 @@ impl Way {
     /// Shows what the account may still call, and how far the provider's clock is from ours.
     #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
     fn show(&self, family: &'static str, left: Option<i64>, answer: &Response) {
-        let connection = self.account.to_string();
+        let connection = self.connection.to_string();
         if let Some(left) = left {
             metrics::gauge!("consentd_provider_budget_left", "connection" => connection.clone(), "family" => family)
                 .set(left as f64);

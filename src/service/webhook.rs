@@ -136,7 +136,7 @@ impl Core {
         let (tenant, key) = self.tenant_by_id(delivery.tenant).await?;
         let provider = self.adapter(&connection, &key)?;
         let mut siblings = self.store.connections(tenant.id).await?;
-        siblings.retain(|other| Self::same_account(other, &connection, &key));
+        siblings.retain(|other| other.account == connection.account);
         Ok(Desk { tenant, key, connection, siblings, provider })
     }
 

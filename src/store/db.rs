@@ -128,7 +128,9 @@ impl Db {
     /// [`StoreError::Url`] for another scheme, [`StoreError::Database`] when the database cannot be opened.
     pub async fn open(url: &str, connections: u32) -> Result<Self, StoreError> {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            let options = PgConnectOptions::from_str(url)?.application_name("consentd");
+            // A daemon that stands still in the middle of a write must not hold its locks for ever: nobody could take over.
+            let still = [("idle_in_transaction_session_timeout", "15s")];
+            let options = PgConnectOptions::from_str(url)?.application_name("consentd").options(still);
             let pool = PgPoolOptions::new().max_connections(connections.max(2)).connect_with(options).await?;
             return Ok(Self::Pg(pool));
         }

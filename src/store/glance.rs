@@ -1,7 +1,7 @@
 //! All connections at a glance: what is due, and how each is.
 
 use crate::clock::Timestamp;
-use crate::domain::ids::ConnectionId;
+use crate::domain::ids::{AccountId, ConnectionId};
 use crate::store::db::sql;
 use crate::store::{Store, StoreError};
 use uuid::Uuid;
@@ -42,7 +42,7 @@ pub struct ConnectionGlance {
 }
 
 impl Store {
-    /// Connections that have something to do now and that `owner` may lease, and whether a withdrawal is due there.
+    /// Connections that have something to do now at accounts that `owner` may lease, and whether a withdrawal is due there.
     /// A walk is due when the last complete one began at or before `walked_before`.
     ///
     /// # Errors
@@ -52,10 +52,10 @@ impl Store {
         owner: Uuid,
         now: Timestamp,
         walked_before: Timestamp,
-    ) -> Result<Vec<(ConnectionId, bool)>, StoreError> {
+    ) -> Result<Vec<(ConnectionId, AccountId, bool)>, StoreError> {
         let query = self.db.q(sql!("connection/working")).bind(now).bind(owner).bind(walked_before);
-        let rows: Vec<(Uuid, i64)> = query.all().await?;
-        Ok(rows.into_iter().map(|(id, urgent)| (ConnectionId(id), urgent > 0)).collect())
+        let rows: Vec<(Uuid, Uuid, i64)> = query.all().await?;
+        Ok(rows.into_iter().map(|(id, account, urgent)| (ConnectionId(id), AccountId(account), urgent > 0)).collect())
     }
 
     /// All connections in a few words.

@@ -77,7 +77,9 @@ fn connection(glance: &ConnectionGlance, waiting: Option<&Waiting>, now: Timesta
     gauge("consentd_connection_jobs_oldest_seconds", age(now, glance.oldest_job));
     gauge("consentd_connection_people_waiting", float(glance.dirty));
     gauge("consentd_connection_people_oldest_seconds", age(now, glance.oldest_dirty));
-    gauge("consentd_connection_schedule_late_seconds", age(now, glance.next_at));
+    // A bell that is due during a run waits for its end.
+    let late = glance.next_at.filter(|_| glance.run_state.is_empty());
+    gauge("consentd_connection_schedule_late_seconds", age(now, late));
     gauge("consentd_connection_walk_seconds", age(now, glance.walked_at));
     gauge("consentd_connection_sync_seconds", age(now, glance.synced_at));
     gauge("consentd_connection_run_seconds", age(now, glance.run_requested_at));

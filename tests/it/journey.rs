@@ -6,6 +6,7 @@ use crate::world::{Account, Engine, World, on_both_engines};
 use consentd::clock::{Clock, HOUR, MINUTE, SECOND, Timestamp};
 use consentd::domain::consent::{AskBasis, Kind, State};
 use consentd::domain::fold::Flags;
+use consentd::domain::ids::{AccountId, ConnectionId};
 use consentd::gateway::{HttpGateways, Limits};
 use consentd::random::SystemRandom;
 use consentd::registry;
@@ -36,12 +37,13 @@ struct Http(HttpGateways);
 impl Gateways for Http {
     fn open(
         &self,
-        account: uuid::Uuid,
+        connection: ConnectionId,
+        account: AccountId,
         base_url: &str,
         quotas: &[Quota],
         rate_headers: Option<RateHeaders>,
     ) -> Result<Arc<dyn Gateway>, String> {
-        self.0.open(account, base_url, quotas, rate_headers)
+        self.0.open(connection, account, base_url, quotas, rate_headers)
     }
 }
 

@@ -103,7 +103,8 @@ async fn standing(core: &Core, connection: &Connection, check: &str, found: &mut
         }
         ConnectionState::Shadow | ConnectionState::Active => {}
     }
-    if let Some(run) = core.store.open_run(connection.tenant, connection.id).await?
+    let open = core.store.open_run(connection.tenant, connection.id).await?;
+    if let Some(run) = &open
         && run.state == RunState::AwaitingConfirmation
     {
         let remedy = format!("look at `consentd sync status {slug}`, then `consentd sync confirm {slug}` or cancel it");
@@ -112,7 +113,7 @@ async fn standing(core: &Core, connection: &Connection, check: &str, found: &mut
     if connection.state != ConnectionState::Active {
         return Ok(());
     }
-    if connection.next_at.is_some_and(|at| now - at > HOUR) {
+    if open.is_none() && connection.next_at.is_some_and(|at| now - at > HOUR) {
         found.wrong(check, "its schedule is overdue for more than an hour", "see that a daemon runs: `consentd serve`");
     }
     if connection.walked_at.is_some_and(|at| now - at > 2 * core.rules.walk_every) {

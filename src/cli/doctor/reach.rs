@@ -3,6 +3,7 @@
 use super::Findings;
 use crate::clock::{Clock, MINUTE, SECOND, SystemClock, Timestamp};
 use crate::config::Config;
+use crate::domain::ids::{AccountId, ConnectionId};
 use crate::gateway::date;
 use crate::service::Core;
 use consentd_provider::{Method, Repeat, Request, Response};
@@ -87,5 +88,6 @@ async fn ask(core: &Core, url: &str, path: &'static str) -> Result<Response, Str
         family: "doctor",
         repeat: Repeat::Safe,
     };
-    core.gateways.open(Uuid::nil(), url, &[], None)?.send(request).await.map_err(|error| error.to_string())
+    let nobody = (ConnectionId(Uuid::nil()), AccountId(Uuid::nil()));
+    core.gateways.open(nobody.0, nobody.1, url, &[], None)?.send(request).await.map_err(|error| error.to_string())
 }

@@ -23,7 +23,7 @@ impl Session<'_> {
         };
         job.polls += 1;
         job.next_at = self.now() + wait(job.polls);
-        let mut tx = self.core.store.begin().await?;
+        let mut tx = self.begin().await?;
         match state {
             JobState::Running => {
                 tx.unsettle_job(tenant, connection, &job.name, self.now() + self.core.rules.settle).await?;

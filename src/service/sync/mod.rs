@@ -19,9 +19,11 @@ mod withdraw;
 
 use crate::clock::Timestamp;
 use crate::domain::ids::ConnectionId;
+use crate::service::claim::{Claim, Claimed};
 use crate::service::connection::Account;
 use crate::service::{Core, ServiceError};
-use crate::store::{Connection, ConnectionState, Tenant, TenantKey};
+use crate::store::{Connection, ConnectionState, Tenant, TenantKey, Tx};
+use std::sync::Arc;
 use tracing::Instrument;
 
 pub use outlook::Outlook;
@@ -34,21 +36,21 @@ pub(crate) struct Session<'a> {
     key: TenantKey,
     connection: Connection,
     account: Account,
+    claim: &'a Claim,
 }
 
 impl Core {
     /// Does the most urgent thing that is due for a connection. True when something was done and more may be due.
     ///
-    /// Only the owner of the connection's lease may call this.
-    ///
     /// # Errors
-    /// [`ServiceError::Store`]; the provider's failures are handled here.
-    pub async fn work(&self, id: ConnectionId) -> Result<bool, ServiceError> {
+    /// [`ServiceError::TakenOver`] when the claim is not, or no longer, one to the connection's account; nothing more is
+    /// written then. [`ServiceError::Store`]. The provider's failures are handled here.
+    pub async fn work(&self, id: ConnectionId, claim: &Claim) -> Result<bool, ServiceError> {
         let Some(connection) = self.store.connection(id).await? else { return Ok(false) };
         if self.now() < connection.backoff_until {
             return Ok(false);
         }
-        let session = self.session(connection).await?;
+        let session = self.session(connection, claim).await?;
         let span = tracing::info_span!("sync", connection.id = %id, provider = %session.connection.provider);
         match session.round().instrument(span).await {
             Ok(worked) => {
@@ -65,11 +67,14 @@ impl Core {
     /// Takes over a connection from a daemon that is gone: what it was in the middle of is unknown.
     ///
     /// # Errors
-    /// [`ServiceError::Store`].
-    pub async fn adopt(&self, id: ConnectionId) -> Result<(), ServiceError> {
+    /// As [`Core::work`].
+    pub async fn adopt(&self, id: ConnectionId, claim: &Claim) -> Result<(), ServiceError> {
         let Some(connection) = self.store.connection(id).await? else { return Ok(()) };
+        if connection.account != claim.account() {
+            return Err(ServiceError::TakenOver);
+        }
         let open = self.store.open_run(connection.tenant, id).await?;
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.begin_for(claim).await?;
         tx.orphan_ledger(connection.tenant, id).await?;
         if let Some(run) = open {
             tx.reopen_items(connection.tenant, run.id).await?;
@@ -77,10 +82,15 @@ impl Core {
         Ok(tx.commit().await?)
     }
 
-    async fn session(&self, connection: Connection) -> Result<Session<'_>, ServiceError> {
+    async fn session<'a>(&'a self, connection: Connection, claim: &'a Claim) -> Result<Session<'a>, ServiceError> {
+        // Other credentials may have made it another account.
+        if connection.account != claim.account() {
+            return Err(ServiceError::TakenOver);
+        }
         let (tenant, key) = self.tenant_by_id(connection.tenant).await?;
-        let account = self.open(&connection, &key)?;
-        Ok(Session { core: self, tenant, key, connection, account })
+        let mut account = self.open(&connection, &key)?;
+        account.gateway = Arc::new(Claimed::new(self, account.gateway, claim.clone()));
+        Ok(Session { core: self, tenant, key, connection, account, claim })
     }
 }
 
@@ -112,6 +122,11 @@ impl Session<'_> {
             return Ok(true);
         }
         Ok(matches!(state, ConnectionState::Shadow | ConnectionState::Active) && within("run", self.run()).await?)
+    }
+
+    /// Begins a write. It commits only if nobody takes the account over before.
+    async fn begin(&self) -> Result<Tx, ServiceError> {
+        self.core.begin_for(self.claim).await
     }
 
     fn now(&self) -> Timestamp {

@@ -42,7 +42,7 @@ impl Session<'_> {
     /// Plans the next page. True while there is more.
     pub(super) async fn plan_page(&self, run: &mut Run) -> Result<bool, ServiceError> {
         let (tenant, connection) = (self.tenant.id, self.connection.id);
-        let mut tx = self.core.store.begin().await?;
+        let mut tx = self.begin().await?;
         let people = if run.is_delta() {
             let dirty = tx.dirty(tenant, connection, PAGE).await?;
             if dirty.is_empty() {

@@ -80,7 +80,7 @@ impl Session<'_> {
         let (tenant, connection) = (self.tenant.id, self.connection.id);
         let batch = self.core.id();
         let limit = i64::try_from(self.account.descriptor.chunk).unwrap_or(1);
-        let mut tx = self.core.store.begin().await?;
+        let mut tx = self.begin().await?;
         let head = tx.lock_head(tenant).await?;
         let mut open = tx.open_items(tenant, run.id, false, limit).await?;
         if open.is_empty() {
@@ -164,9 +164,8 @@ impl Session<'_> {
             Some(ProviderError::Throttled { retry_after: Some(Duration::ZERO) }) => {
                 if push.outcomes.iter().all(|outcome| *outcome == Outcome::Untouched) {
                     // Nothing came of it; without a pause the same would be tried for ever.
-                    let failures = self.connection.failures + 1;
-                    self.back_off(self.jittered(failures), failures).await?;
-                    return Ok(false);
+                    let pause = Duration::from_micros(self.jittered(1).unsigned_abs());
+                    return Err(ProviderError::Throttled { retry_after: Some(pause) }.into());
                 }
                 Ok(true)
             }
@@ -180,7 +179,7 @@ impl Session<'_> {
         let now = self.now();
         let mut kept = Vec::with_capacity(issued.len());
         let mut jobs = BTreeSet::new();
-        let mut tx = self.core.store.begin().await?;
+        let mut tx = self.begin().await?;
         let alike = match push.outcomes.as_slice() {
             [first, rest @ ..] if rest.iter().all(|outcome| outcome == first) => Some(first),
             _ => None,

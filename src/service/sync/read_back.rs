@@ -36,7 +36,7 @@ impl Session<'_> {
         let mut page = first;
         while let Some(last) = page.last().map(|item| item.n) {
             let looks = self.looks(&page, by_name).await?;
-            let mut tx = self.core.store.begin().await?;
+            let mut tx = self.begin().await?;
             let mailboxes: Vec<MailboxId> = page.iter().map(|item| MailboxId(item.mailbox_id)).collect();
             let mut holdings = tx.holdings(tenant, self.connection.id, &mailboxes).await?;
             let mut kept = Vec::new();
@@ -57,7 +57,7 @@ impl Session<'_> {
             let index = usize::try_from(run.tries).unwrap_or(usize::MAX);
             run.tries += 1;
             run.resume_at = now + WAITS.get(index).copied().unwrap_or(SECOND);
-            let mut tx = self.core.store.begin().await?;
+            let mut tx = self.begin().await?;
             tx.save_run(run).await?;
             tx.commit().await?;
         }
@@ -73,7 +73,7 @@ impl Session<'_> {
             return self.look_at(&named).await;
         }
         let mailboxes: Vec<MailboxId> = page.iter().map(|item| MailboxId(item.mailbox_id)).collect();
-        let mut tx = self.core.store.begin().await?;
+        let mut tx = self.begin().await?;
         let looks = tx.walked(self.tenant.id, self.connection.id, &mailboxes).await?;
         tx.commit().await?;
         Ok(looks)

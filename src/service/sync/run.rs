@@ -130,7 +130,9 @@ impl Session<'_> {
         let (tenant, connection) = (self.tenant.id, self.connection.id);
         let Some(mut run) = self.core.store.open_run(tenant, connection).await? else {
             if self.is_active() && self.core.store.is_dirty(tenant, connection).await? {
-                self.core.request_run(&self.connection, "consent", false).await?;
+                let mut tx = self.begin().await?;
+                tx.request_run(tenant, connection, self.core.id(), "consent", false, self.now()).await?;
+                tx.commit().await?;
                 return Ok(true);
             }
             return Ok(false);
@@ -144,7 +146,7 @@ impl Session<'_> {
             return Ok(false);
         }
         match run.state {
-            RunState::Requested => self.begin(&mut run).await,
+            RunState::Requested => self.start(&mut run).await,
             RunState::Planning => {
                 if !self.plan_page(&mut run).await? {
                     self.planned(&mut run).await?;
@@ -178,7 +180,7 @@ impl Session<'_> {
     }
 
     /// Before a plan: the mapping must fit, and what the provider holds must be known.
-    async fn begin(&self, run: &mut Run) -> Result<bool, ServiceError> {
+    async fn start(&self, run: &mut Run) -> Result<bool, ServiceError> {
         let missing = self.core.missing_fields(&self.connection, &self.account).await?;
         if !missing.is_empty() {
             let names: Vec<String> = missing.into_iter().map(|field| field.name).collect();
@@ -249,7 +251,7 @@ impl Session<'_> {
     }
 
     async fn queue_some(&self, run: &Run, leavers: bool) -> Result<bool, ServiceError> {
-        let mut tx = self.core.store.begin().await?;
+        let mut tx = self.begin().await?;
         let removals = tx.open_removals(self.tenant.id, run.id, leavers, REMOVALS).await?;
         for removal in &removals {
             let mailbox = MailboxId(removal.mailbox_id);
@@ -280,7 +282,7 @@ impl Session<'_> {
 
     async fn step(&self, run: &mut Run, state: RunState) -> Result<(), ServiceError> {
         run.state = state;
-        let mut tx = self.core.store.begin().await?;
+        let mut tx = self.begin().await?;
         tx.save_run(run).await?;
         Ok(tx.commit().await?)
     }

@@ -38,7 +38,7 @@ impl Session<'_> {
         }
         let batch = self.core.id();
         let now = self.now();
-        let mut tx = self.core.store.begin().await?;
+        let mut tx = self.begin().await?;
         let head = tx.lock_head(tenant).await?;
         let mailboxes: Vec<_> = due.iter().map(|w| w.mailbox).collect();
         let mut holdings = tx.holdings(tenant, connection, &mailboxes).await?;
@@ -66,7 +66,7 @@ impl Session<'_> {
         let push = self.account.provider.push(&*self.account.gateway, &self.account.audience, &changes).await;
 
         let now = self.now();
-        let mut tx = self.core.store.begin().await?;
+        let mut tx = self.begin().await?;
         tx.answer_batch(tenant, connection, batch, "ok", "", now).await?;
         let mut taken_off = Vec::new();
         for ((n, w), outcome) in (0..).zip(&mut due).zip(&push.outcomes) {
@@ -125,7 +125,7 @@ impl Session<'_> {
         let emails: Vec<_> = due.iter().map(|w| w.email.clone()).collect();
         let looks = self.looks_of(&emails).await?;
         let now = self.now();
-        let mut tx = self.core.store.begin().await?;
+        let mut tx = self.begin().await?;
         let mailboxes: Vec<_> = due.iter().map(|w| w.mailbox).collect();
         let mut holdings = tx.holdings(tenant, connection, &mailboxes).await?;
         let mut kept = Vec::new();

@@ -117,7 +117,7 @@ impl Life {
 
     async fn restart(&mut self) {
         for account in &self.accounts {
-            self.world.core.adopt(account.connection.id).await.unwrap();
+            self.world.adopt(account.connection.id).await.unwrap();
         }
     }
 

@@ -135,7 +135,7 @@ impl World {
         worked |= self.carry_webhooks().await > 0;
         worked |= self.core.sort_inbox(100).await.unwrap() > 0;
         for connection in self.core.store.connections_everywhere().await.unwrap() {
-            worked |= self.core.work(connection.id).await.unwrap();
+            worked |= self.work(connection.id).await.unwrap();
         }
         worked
     }
