@@ -19,6 +19,7 @@ mod cli;
 mod config;
 mod conformance;
 mod consent;
+mod crash;
 mod daemon;
 mod demo;
 mod fold;

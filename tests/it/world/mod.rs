@@ -6,7 +6,7 @@ mod fuse;
 mod records;
 
 pub use account::Account;
-pub use engine::Engine;
+pub use engine::{Database, Engine};
 pub(crate) use engine::on_both_engines;
 pub use fuse::Fuse;
 
