@@ -15,7 +15,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 /// How long one daemon may work on a delivery before another takes it over.
-const LEASE: Timestamp = 2 * MINUTE;
+const LEASE: Timestamp = MINUTE / 2;
 
 /// After so many failures a delivery is put aside; an operator can replay it.
 const ATTEMPTS: i64 = 5;

@@ -164,9 +164,7 @@ impl Session<'_> {
             Some(ProviderError::Throttled { retry_after: Some(Duration::ZERO) }) => {
                 if push.outcomes.iter().all(|outcome| *outcome == Outcome::Untouched) {
                     // Nothing came of it; without a pause the same would be tried for ever.
-                    let failures = self.connection.failures + 1;
-                    self.back_off(self.jittered(failures), failures).await?;
-                    return Ok(false);
+                    return Err(ProviderError::Throttled { retry_after: None }.into());
                 }
                 Ok(true)
             }

@@ -24,7 +24,7 @@ const SENDERS: usize = 4;
 /// People for each kill.
 const PEOPLE: usize = 12;
 /// How long it may take until everything is as it should be again.
-const REST: Duration = Duration::from_secs(180);
+const REST: Duration = Duration::from_secs(60);
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
