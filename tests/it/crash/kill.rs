@@ -24,7 +24,7 @@ const SENDERS: usize = 4;
 /// People for each kill.
 const PEOPLE: usize = 12;
 /// How long it may take until everything is as it should be again.
-const REST: Duration = Duration::from_secs(60);
+const REST: Duration = Duration::from_secs(120);
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
@@ -70,6 +70,7 @@ async fn nothing_acknowledged_is_lost_however_often_the_program_is_killed(engine
             let shop = &house.shops[usize::try_from(below(&dice, 2)).unwrap()];
             house.control(shop, "fault", &order).await.expect("a fault");
         }
+        load.turn(PEOPLE);
         let instant = 5 + below(&dice, 1_996);
         let daemon = house.start();
         if kill % 5 == 4 {

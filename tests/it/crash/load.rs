@@ -59,6 +59,8 @@ pub struct Load {
     pub house: House,
     pub oracle: Mutex<Oracle>,
     dice: SeededRandom,
+    /// Who was asked, and whose turn to answer has not come.
+    asked: Mutex<Vec<Person>>,
     fresh: Mutex<Vec<Person>>,
     accepted: Mutex<Vec<Person>>,
     again: Mutex<Vec<Order>>,
@@ -83,7 +85,7 @@ impl Load {
         let (tenant, key) = core.tenant(TENANT).await.unwrap();
         let purpose = core.purpose(&tenant, None).await.unwrap();
         let path = |link: &str| format!("/{}", link.splitn(4, '/').nth(3).unwrap());
-        let (mut fresh, mut oracle) = (Vec::new(), Oracle::default());
+        let (mut asked, mut oracle) = (Vec::new(), Oracle::default());
         let numbers: Vec<usize> = (0..people).collect();
         for chunk in numbers.chunks(250) {
             let mut addresses = Vec::new();
@@ -101,7 +103,7 @@ impl Load {
                     oracle.claim(&(email.clone(), kind), None);
                     oracle.acknowledge(&(email.clone(), kind));
                 }
-                fresh.push(Person { email, ask: path(&ask.unwrap()), leave: Some(path(&leave)) });
+                asked.push(Person { email, ask: path(&ask.unwrap()), leave: Some(path(&leave)) });
             }
             tx.commit().await.unwrap();
         }
@@ -110,7 +112,8 @@ impl Load {
             house,
             oracle: Mutex::new(oracle),
             dice: SeededRandom::new(seed ^ 0x10AD),
-            fresh: Mutex::new(fresh),
+            asked: Mutex::new(asked),
+            fresh: Mutex::default(),
             accepted: Mutex::default(),
             again: Mutex::default(),
             done: Mutex::default(),
@@ -158,9 +161,16 @@ impl Load {
         assert!(wrong.is_empty(), "answers that must not be: {wrong:?}");
     }
 
+    /// So many more may answer.
+    pub fn turn(&self, people: usize) {
+        let mut asked = self.asked.lock().unwrap();
+        let rest = asked.len().saturating_sub(people);
+        self.fresh.lock().unwrap().extend(asked.drain(rest..));
+    }
+
     /// Somebody new says yes.
     pub async fn newcomer(&self) -> String {
-        let person = self.fresh.lock().unwrap().pop().expect("somebody is left");
+        let person = self.asked.lock().unwrap().pop().expect("somebody is left");
         let email = person.email.clone();
         let order = Self::acceptance(person);
         assert!(self.submit(order).await == Answer::Acknowledged);
@@ -200,21 +210,21 @@ impl Load {
     }
 
     fn next(&self) -> Order {
-        let order = match self.below(100) {
-            0..8 => self.take(&self.fresh).map(Self::acceptance),
-            8..10 => self.take(&self.fresh).map(|person| Order {
+        let order = match self.below(1_000) {
+            0..25 => self.take(&self.fresh).map(Self::acceptance),
+            25..30 => self.take(&self.fresh).map(|person| Order {
                 says: vec![(person.email, Kind::Refused)],
                 way: Way::Page(person.ask, "decision=refuse"),
                 accepts: None,
             }),
-            10..13 => self.take(&self.accepted).map(|person| self.leave_by_page(person)),
-            13..17 => self.report(),
-            17..19 => self.take(&self.accepted).map(|person| Order {
+            30..40 => self.take(&self.accepted).map(|person| self.leave_by_page(person)),
+            40..55 => self.report(),
+            55..60 => self.take(&self.accepted).map(|person| Order {
                 says: vec![(person.email, Kind::ProviderUnsubscribed)],
                 way: Way::Happens(self.below(2)),
                 accepts: None,
             }),
-            19..40 => self.take(&self.again),
+            60..260 => self.take(&self.again),
             _ => None,
         };
         let repeated = || {
