@@ -81,7 +81,11 @@ pub const TENANT: &str = "pool";
 impl House {
     /// On a database of its own of that engine.
     pub async fn new(engine: Engine) -> Self {
-        let mut folder = tempfile::tempdir().expect("a temporary folder"); folder.disable_cleanup(std::env::var_os("KILL_KEEP").is_some()); eprintln!("folder {}", folder.path().display());
+        let mut folder = tempfile::tempdir().expect("a temporary folder");
+        if std::env::var_os("KILL_KEEP").is_some() {
+            folder.disable_cleanup(true);
+            eprintln!("{engine:?} stays in {}", folder.path().display());
+        }
         // On a disk, since it is looked at whether the disk keeps its word.
         let database = match engine {
             Engine::Sqlite => None,

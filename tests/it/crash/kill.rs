@@ -1,7 +1,7 @@
 //! `kill -9` at random instants under mixed load.
 //!
 //! `KILLS=2000` kills that often, `KILL_SEED=n` plays the same senders, instants and faults again, as far as processes
-//! allow that.
+//! allow that, and `KILL_KEEP=1` leaves the folder with database and logs.
 
 use crate::crash::house::{House, START_UP, pause};
 use crate::crash::load::Load;
@@ -23,7 +23,8 @@ const KILLS: usize = 50;
 const SENDERS: usize = 4;
 /// People for each kill.
 const PEOPLE: usize = 12;
-/// How long it may take until everything is as it should be again.
+/// How long it may take until everything is as it should be again: a dead daemon's leases, back-offs, and a second for
+/// every ten kills to read it all.
 const REST: Duration = Duration::from_secs(120);
 
 fn number(name: &str) -> Option<u64> {
@@ -98,14 +99,15 @@ async fn nothing_acknowledged_is_lost_however_often_the_program_is_killed(engine
         sender.unwrap();
     }
     load.finish().await;
-    rest(&load, seed).await;
+    let patience = REST + Duration::from_millis(100) * u32::try_from(kills).unwrap();
+    rest(&load, patience, seed).await;
     let newcomer = load.newcomer().await;
-    rest(&load, seed).await;
+    rest(&load, patience, seed).await;
     for shop in &house.shops {
         assert!(house.mailable(shop).await.contains(&newcomer), "KILL_SEED={seed}: a fresh yes gets through");
     }
     load.leaver().await;
-    rest(&load, seed).await;
+    rest(&load, patience, seed).await;
     house.verify();
     assert!(daemon.terminate().success());
     let log = fs::read_to_string(house.path("daemon.log")).unwrap();
@@ -122,7 +124,7 @@ async fn nothing_acknowledged_is_lost_however_often_the_program_is_killed(engine
 }
 
 /// Waits until nothing is broken any more; what never heals is told.
-async fn rest(load: &Load, seed: u64) {
+async fn rest(load: &Load, patience: Duration, seed: u64) {
     let begun = Instant::now();
     // Providers come back hours later; theirs pass in a moment.
     for shop in &load.house.shops {
@@ -135,7 +137,7 @@ async fn rest(load: &Load, seed: u64) {
         }
         let shown = &breaches[..breaches.len().min(20)];
         assert!(
-            begun.elapsed() < REST,
+            begun.elapsed() < patience,
             "KILL_SEED={seed}: {} promises are broken, among them {shown:?}\n{}",
             breaches.len(),
             load.house.told()
