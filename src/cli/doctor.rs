@@ -5,7 +5,7 @@ use crate::cli::{CliError, Context, Exit, output};
 use crate::clock::{Clock, MINUTE, SystemClock, Timestamp};
 use crate::config::Config;
 use crate::service::Core;
-use crate::store::{Connection, Db, Store, Tenant, TenantKey};
+use crate::store::{Connection, Db, Reserve, Store, Tenant, TenantKey};
 use clap::Args;
 use consentd_provider::{HookMode, Method, Repeat, Request};
 use serde::Serialize;
@@ -296,6 +296,10 @@ async fn clock(store: &Store, tenant: &Tenant, found: &mut Findings) -> Result<(
 fn disk(config: &Config, found: &mut Findings) {
     let Some(path) = config.database.url.strip_prefix("sqlite://") else { return };
     let path = Path::new(path.split('?').next().unwrap_or(path));
+    if Reserve::beside(&config.database.url, config.database.reserve_mib).is_spent() {
+        let detail = "was full: the emergency area is given up, and nothing is taken in, imported or added";
+        found.wrong("disk", detail, "free space; a running daemon goes on by itself within seconds");
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let Ok(answer) = Command::new("df").arg("-Pk").arg(folder).output() else { return };
     let text = String::from_utf8_lossy(&answer.stdout).into_owned();

@@ -127,6 +127,14 @@ impl Core {
         crate::random::uuid(self.now(), &*self.random)
     }
 
+    /// As [`Store::make_room`], for what a use case came to.
+    pub(crate) async fn make_room(&self, error: &ServiceError) -> bool {
+        match error {
+            ServiceError::Store(error) => self.store.make_room(error).await,
+            _ => false,
+        }
+    }
+
     /// The descriptor of a provider.
     ///
     /// # Errors

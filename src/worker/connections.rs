@@ -107,6 +107,7 @@ impl Connections {
             Ok(false) => return,
             Err(error) => {
                 tracing::error!(error = %error, connection.id = %id, "a connection cannot be taken over");
+                self.pause(&error).await;
                 return;
             }
         }
@@ -121,9 +122,16 @@ impl Connections {
         };
         if let Err(error) = result {
             tracing::error!(error = %error, connection.id = %id, "work on a connection failed");
+            self.pause(&error).await;
             // The next attempt adopts what this one left half written.
             self.forget(id);
         }
+    }
+
+    /// After a failure of ours: the same would fail at once again, and again.
+    async fn pause(&self, error: &ServiceError) {
+        self.core.make_room(error).await;
+        self.core.clock.sleep(self.idle).await;
     }
 
     async fn work(&self, id: ConnectionId, stop: &Stop) -> Result<(), ServiceError> {

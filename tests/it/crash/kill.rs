@@ -4,7 +4,7 @@
 //! allow that, and `KILL_KEEP=1` leaves the folder with database and logs.
 
 use crate::crash::house::{House, START_UP, pause};
-use crate::crash::load::Load;
+use crate::crash::load::{Answer, Load};
 use crate::world::{Engine, on_both_engines};
 use consentd::random::{SeededRandom, SystemRandom, below};
 use serde_json::json;
@@ -27,7 +27,8 @@ const PEOPLE: usize = 12;
 /// every ten kills to read it all.
 const REST: Duration = Duration::from_secs(120);
 
-fn number(name: &str) -> Option<u64> {
+/// A number that somebody set in the environment.
+pub fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
@@ -101,12 +102,13 @@ async fn nothing_acknowledged_is_lost_however_often_the_program_is_killed(engine
     load.finish().await;
     let patience = REST + Duration::from_millis(100) * u32::try_from(kills).unwrap();
     rest(&load, patience, seed).await;
-    let newcomer = load.newcomer().await;
+    let (newcomer, yes) = load.newcomer().await;
+    assert_eq!(yes, Answer::Acknowledged);
     rest(&load, patience, seed).await;
     for shop in &house.shops {
         assert!(house.mailable(shop).await.contains(&newcomer), "KILL_SEED={seed}: a fresh yes gets through");
     }
-    load.leaver().await;
+    assert_eq!(load.leaver().await.1, Answer::Acknowledged);
     rest(&load, patience, seed).await;
     house.verify();
     assert!(daemon.terminate().success());
@@ -124,7 +126,7 @@ async fn nothing_acknowledged_is_lost_however_often_the_program_is_killed(engine
 }
 
 /// Waits until nothing is broken any more; what never heals is told.
-async fn rest(load: &Load, patience: Duration, seed: u64) {
+pub async fn rest(load: &Load, patience: Duration, seed: u64) {
     let begun = Instant::now();
     // Providers come back hours later; theirs pass in a moment.
     for shop in &load.house.shops {

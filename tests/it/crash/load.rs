@@ -45,8 +45,8 @@ enum Way {
 }
 
 /// What came of an order.
-#[derive(PartialEq, Eq)]
-enum Answer {
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer {
     Acknowledged,
     /// Nobody knows whether it came about.
     Unknown,
@@ -169,19 +169,46 @@ impl Load {
     }
 
     /// Somebody new says yes.
-    pub async fn newcomer(&self) -> String {
+    pub async fn newcomer(&self) -> (String, Answer) {
         let person = self.asked.lock().unwrap().pop().expect("somebody is left");
-        let email = person.email.clone();
-        let order = Self::acceptance(person);
-        assert!(self.submit(order).await == Answer::Acknowledged);
-        email
+        (person.email.clone(), self.submit(Self::acceptance(person)).await)
     }
 
     /// Who said yes last unsubscribes with one click.
-    pub async fn leaver(&self) {
+    pub async fn leaver(&self) -> (String, Answer) {
         let person = self.accepted.lock().unwrap().pop().expect("somebody accepted");
         let order = Self::click(&person);
-        assert!(self.submit(order).await == Answer::Acknowledged);
+        (person.email, self.submit(order).await)
+    }
+
+    /// Staff withdraw for who said yes last.
+    pub fn withdrawn_by_staff(&self) -> bool {
+        let person = self.accepted.lock().unwrap().pop().expect("somebody accepted");
+        let name = (person.email, Kind::Withdrawn);
+        self.oracle.lock().unwrap().claim(&name, None);
+        let good = self.mortal(&["--yes", "consent", "withdraw", &name.0, "--reason", "called us"]).0;
+        if good {
+            self.oracle.lock().unwrap().acknowledge(&name);
+        }
+        good
+    }
+
+    /// A page that somebody looks at.
+    pub fn page(&self) -> String {
+        format!("{}{}", self.house.url, self.asked.lock().unwrap().last().expect("somebody is left").ask)
+    }
+
+    /// Providers report that people left.
+    pub async fn reports(&self) -> Option<Answer> {
+        let order = self.report()?;
+        Some(self.submit(order).await)
+    }
+
+    /// A provider reports that a mail was opened, at length.
+    pub async fn bulk(&self, number: usize) -> Answer {
+        let event = json!({ "event": "opened", "email": "nobody@example.org", "ts_event": 1_700_000_000 + number, "link": "x".repeat(100_000) });
+        let which = self.house.shops.iter().position(|shop| shop.provider == "brevo").unwrap();
+        self.post(which, &event.to_string()).await
     }
 
     /// Everything that is not as it was promised, and whether something may still come.
@@ -317,8 +344,9 @@ impl Load {
         let post = if shop.provider == "brevo" { post.bearer_auth(secret) } else { post.basic_auth("x", Some(secret)) };
         match post.send().await.map(|answer| answer.status().as_u16()) {
             Ok(200..300) => Answer::Acknowledged,
-            // I11: no other answer makes every provider come back.
+            // I11: no other answer makes the provider come back; Mailjet does after any but 200.
             Ok(429) | Err(_) => Answer::Unknown,
+            Ok(503) if shop.provider == "mailjet" => Answer::Unknown,
             Ok(other) => {
                 self.wrong.lock().unwrap().push(format!("{other} to a webhook of {}", shop.provider));
                 Answer::Unknown
@@ -367,11 +395,9 @@ impl Load {
                 }
             }
             4..7 => {
-                let Some(person) = self.take(&self.accepted) else { return };
-                let name = (person.email, Kind::Withdrawn);
-                self.oracle.lock().unwrap().claim(&name, None);
-                if self.mortal(&["--yes", "consent", "withdraw", &name.0, "--reason", "called us"]).0 {
-                    self.oracle.lock().unwrap().acknowledge(&name);
+                let somebody = !self.accepted.lock().unwrap().is_empty();
+                if somebody {
+                    self.withdrawn_by_staff();
                 }
             }
             7..9 => drop(self.mortal(&["sync", "run", self.house.shops[self.below(2)].provider])),

@@ -2,7 +2,9 @@
 //! that goes away: what was acknowledged holds.
 
 mod found;
+mod full;
 mod house;
 mod kill;
 mod load;
 mod oracle;
+mod postgres;
