@@ -10,7 +10,8 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 use sqlx::{
-    Arguments, AssertSqlSafe, Connection as _, Encode, FromRow, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction, Type,
+    Arguments, AssertSqlSafe, Connection as _, Encode, FromRow, PgConnection, Postgres, Sqlite, SqliteConnection,
+    Transaction, Type,
 };
 use std::str::FromStr;
 use std::time::Duration;

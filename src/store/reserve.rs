@@ -67,7 +67,9 @@ impl Reserve {
             Ok(()) => tracing::error!(
                 "the disk is full: the emergency area is given up for withdrawals; free space, everything else waits for it"
             ),
-            Err(error) => tracing::error!(error = %error, "the disk is full, and the emergency area cannot be given up"),
+            Err(error) => {
+                tracing::error!(error = %error, "the disk is full, and the emergency area cannot be given up");
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ use consentd_provider::HookMode;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -133,7 +134,8 @@ impl House {
     /// Starts the sandbox, and connects a new tenant to an account at each provider.
     pub async fn furnish(&mut self) {
         let mut sandbox = self.command(&["sandbox", "--json"]);
-        let mut sandbox = Process(sandbox.stdout(Stdio::piped()).stderr(self.log("sandbox")).spawn().expect("a sandbox"));
+        let mut sandbox =
+            Process(sandbox.stdout(Stdio::piped()).stderr(self.log("sandbox")).spawn().expect("a sandbox"));
         let mut line = String::new();
         BufReader::new(sandbox.0.stdout.take().expect("a pipe")).read_line(&mut line).expect("its addresses");
         let told: Value = serde_json::from_str(&line).expect("JSON");
@@ -308,7 +310,7 @@ pub async fn facts(core: &Core, tenant: &Tenant, key: &TenantKey) -> Vec<Fact> {
 pub fn records(file: &Path, people: impl Iterator<Item = (usize, String)>) {
     let mut text = "Kunden-Nr.;E-Mail\n".to_owned();
     for (number, email) in people {
-        text += &format!("{number};{email}\n");
+        writeln!(text, "{number};{email}").expect("a line");
     }
     fs::write(file, text).expect("a file");
 }

@@ -25,7 +25,7 @@ const SENDERS: usize = 4;
 const PEOPLE: usize = 12;
 /// How long it may take until everything is as it should be again: a dead daemon's leases, back-offs, and a second for
 /// every ten kills to read it all.
-const REST: Duration = Duration::from_secs(120);
+const REST: Duration = Duration::from_mins(2);
 
 /// A number that somebody set in the environment.
 pub fn number(name: &str) -> Option<u64> {
@@ -43,7 +43,7 @@ const FAULTS: [(&str, Option<u16>); 7] = [
     ("throttle", None),
 ];
 
-// I10, I9, I11, I2, I20, I4
+// I10, I9, I11, I2, I20
 async fn nothing_acknowledged_is_lost_however_often_the_program_is_killed(engine: Engine) {
     let begun = Instant::now();
     let kills = number("KILLS").map_or(KILLS, |kills| usize::try_from(kills).unwrap());

@@ -9,31 +9,30 @@ use consentd::random::{SeededRandom, below};
 use consentd_provider::EmailAddress;
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
 /// Somebody who was asked and has not answered.
 #[derive(Clone)]
-struct Person {
-    email: String,
+pub(super) struct Person {
+    pub(super) email: String,
     /// The paths of the links that ask, and that only unsubscribe.
-    ask: String,
-    leave: Option<String>,
+    pub(super) ask: String,
+    pub(super) leave: Option<String>,
 }
 
 /// Something to say to the program, and what it says.
 #[derive(Clone)]
-struct Order {
-    says: Vec<Name>,
-    way: Way,
+pub(super) struct Order {
+    pub(super) says: Vec<Name>,
+    pub(super) way: Way,
     /// Who says yes by it.
-    accepts: Option<Person>,
+    pub(super) accepts: Option<Person>,
 }
 
 #[derive(Clone)]
-enum Way {
+pub(super) enum Way {
     /// A webhook of the provider with that number.
     Hook(usize, String),
     /// A form that somebody sends from a page.
@@ -61,13 +60,13 @@ pub struct Load {
     dice: SeededRandom,
     /// Who was asked, and whose turn to answer has not come.
     asked: Mutex<Vec<Person>>,
-    fresh: Mutex<Vec<Person>>,
-    accepted: Mutex<Vec<Person>>,
-    again: Mutex<Vec<Order>>,
+    pub(super) fresh: Mutex<Vec<Person>>,
+    pub(super) accepted: Mutex<Vec<Person>>,
+    pub(super) again: Mutex<Vec<Order>>,
     done: Mutex<Vec<Order>>,
     /// Answers that must not be.
     wrong: Mutex<Vec<String>>,
-    numbers: AtomicUsize,
+    pub(super) numbers: AtomicUsize,
     pub sent: AtomicUsize,
 }
 
@@ -131,20 +130,6 @@ impl Load {
         }
     }
 
-    /// Two commands for each daemon; every fourth command dies over it.
-    pub async fn staff(self: Arc<Self>, mut there: watch::Receiver<bool>) {
-        while there.wait_for(|there| *there).await.is_ok() {
-            there.mark_unchanged();
-            for _ in 0..2 {
-                let staff = self.clone();
-                tokio::task::spawn_blocking(move || staff.command()).await.unwrap();
-            }
-            if there.changed().await.is_err() {
-                return;
-            }
-        }
-    }
-
     /// Repeats what was not acknowledged until it is, as providers and people do.
     pub async fn finish(&self) {
         for _ in 0..200 {
@@ -181,18 +166,6 @@ impl Load {
         (person.email, self.submit(order).await)
     }
 
-    /// Staff withdraw for who said yes last.
-    pub fn withdrawn_by_staff(&self) -> bool {
-        let person = self.accepted.lock().unwrap().pop().expect("somebody accepted");
-        let name = (person.email, Kind::Withdrawn);
-        self.oracle.lock().unwrap().claim(&name, None);
-        let good = self.mortal(&["--yes", "consent", "withdraw", &name.0, "--reason", "called us"]).0;
-        if good {
-            self.oracle.lock().unwrap().acknowledge(&name);
-        }
-        good
-    }
-
     /// A page that somebody looks at.
     pub fn page(&self) -> String {
         format!("{}{}", self.house.url, self.asked.lock().unwrap().last().expect("somebody is left").ask)
@@ -217,7 +190,8 @@ impl Load {
         let (tenant, key) = core.tenant(TENANT).await.unwrap();
         let facts = facts(&core, &tenant, &key).await;
         core.store.db.close().await;
-        let reached = [self.house.mailable(&self.house.shops[0]).await, self.house.mailable(&self.house.shops[1]).await];
+        let reached =
+            [self.house.mailable(&self.house.shops[0]).await, self.house.mailable(&self.house.shops[1]).await];
         let oracle = self.oracle.lock().unwrap();
         let mut breaches = oracle.judge(&facts);
         for mailable in &reached {
@@ -226,11 +200,11 @@ impl Load {
         breaches
     }
 
-    fn below(&self, bound: usize) -> usize {
+    pub(super) fn below(&self, bound: usize) -> usize {
         usize::try_from(below(&self.dice, bound as u64)).unwrap()
     }
 
-    fn take<T>(&self, from: &Mutex<Vec<T>>) -> Option<T> {
+    pub(super) fn take<T>(&self, from: &Mutex<Vec<T>>) -> Option<T> {
         let mut from = from.lock().unwrap();
         let length = from.len();
         (length > 0).then(|| from.swap_remove(self.below(length)))
@@ -375,67 +349,6 @@ impl Load {
         let known = self.house.mailable(shop).await.contains(email);
         let happened = known && self.house.control(shop, "happen", &order).await.is_some();
         if happened { Answer::Acknowledged } else { Answer::Impossible }
-    }
-
-    /// One command of staff, which dies in the middle now and then.
-    fn command(&self) {
-        match self.below(10) {
-            0..4 => {
-                let number = self.numbers.fetch_add(5, Ordering::SeqCst);
-                let people = (number..number + 5).map(|number| (number, format!("newcomer{number}@example.org")));
-                let file = self.house.path(&format!("{number}.csv"));
-                records(&file, people.clone());
-                let says: Vec<Name> = people.map(|(_, email)| (email, Kind::Imported)).collect();
-                says.iter().for_each(|name| self.oracle.lock().unwrap().claim(name, None));
-                if self.import(&file) == Answer::Acknowledged {
-                    says.iter().for_each(|name| self.oracle.lock().unwrap().acknowledge(name));
-                } else {
-                    // A repetition changes nothing, so staff may simply do it again.
-                    self.again.lock().unwrap().push(Order { says, way: Way::Import(file), accepts: None });
-                }
-            }
-            4..7 => {
-                let somebody = !self.accepted.lock().unwrap().is_empty();
-                if somebody {
-                    self.withdrawn_by_staff();
-                }
-            }
-            7..9 => drop(self.mortal(&["sync", "run", self.house.shops[self.below(2)].provider])),
-            _ => {
-                let number = self.numbers.fetch_add(1, Ordering::SeqCst);
-                let (email, file) = (format!("guest{number}@example.org"), self.house.path("guest.csv"));
-                records(&file, std::iter::once((number, email.clone())));
-                let [known, asked] = [Kind::Imported, Kind::RequestSent].map(|kind| (email.clone(), kind));
-                self.oracle.lock().unwrap().claim(&known, None);
-                if self.import(&file) != Answer::Acknowledged {
-                    return;
-                }
-                self.oracle.lock().unwrap().acknowledge(&known);
-                self.oracle.lock().unwrap().claim(&asked, None);
-                let (good, link) = self.mortal(&["consent", "request", &email, "--basis", "customer"]);
-                if good {
-                    self.oracle.lock().unwrap().acknowledge(&asked);
-                    let ask = format!("/{}", link.trim().splitn(4, '/').nth(3).expect("a link"));
-                    self.fresh.lock().unwrap().push(Person { email, ask, leave: None });
-                }
-            }
-        }
-    }
-
-    fn import(&self, file: &std::path::Path) -> Answer {
-        let (good, _) = self.mortal(&["import", "run", file.to_str().unwrap()]);
-        if good { Answer::Acknowledged } else { Answer::Unknown }
-    }
-
-    /// Runs a command; every fourth is killed after some time. Whether it ended well, and what it printed.
-    fn mortal(&self, words: &[&str]) -> (bool, String) {
-        let mut command = Command::new("timeout");
-        self.house.dress(&mut command);
-        let seconds = if self.below(4) == 0 { self.below(120) + 1 } else { 60_000 };
-        command.args(["--signal=KILL", &format!("{}.{:03}", seconds / 1_000, seconds % 1_000)]);
-        command.arg(env!("CARGO_BIN_EXE_consentd")).args(words);
-        let done = command.stdout(Stdio::piped()).stderr(self.house.log("staff")).output().expect("timeout is there");
-        (done.status.success(), String::from_utf8(done.stdout).expect("text"))
     }
 }
 

@@ -46,8 +46,7 @@ pub struct Oracle {
 }
 
 /// Kinds that take a person off.
-const NO: [Kind; 5] =
-    [Kind::Refused, Kind::Withdrawn, Kind::ProviderUnsubscribed, Kind::Complained, Kind::HardBounced];
+const NO: [Kind; 5] = [Kind::Refused, Kind::Withdrawn, Kind::ProviderUnsubscribed, Kind::Complained, Kind::HardBounced];
 
 impl Oracle {
     /// Before it is submitted.
@@ -87,7 +86,9 @@ impl Oracle {
             let (address, word) = (fact.address.clone(), fact.kind.word().to_owned());
             match self.claims.get(&name) {
                 None => breaches.push(Breach::NeverSaid(address, word)),
-                Some(claim) if claim.mark.is_some() && claim.mark != fact.mark => breaches.push(Breach::Altered(address, word)),
+                Some(claim) if claim.mark.is_some() && claim.mark != fact.mark => {
+                    breaches.push(Breach::Altered(address, word));
+                }
                 Some(_) => {}
             }
             *found.entry(name).or_default() += 1;

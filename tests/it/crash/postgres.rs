@@ -38,7 +38,8 @@ impl Cluster {
         BufReader::new(keeper.stdout.take().expect("a pipe")).read_line(&mut url).expect("an address");
         let url = url.trim().to_owned();
         let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&url).await.expect("it answers");
-        let data: String = sqlx::query_scalar("SHOW data_directory").fetch_one(&mut connection).await.expect("a folder");
+        let data: String =
+            sqlx::query_scalar("SHOW data_directory").fetch_one(&mut connection).await.expect("a folder");
         Self { url, data: data.into(), keeper: Process(keeper) }
     }
 
@@ -46,13 +47,14 @@ impl Cluster {
     fn control(&self, words: &[&str]) {
         let options = fs::read_to_string(self.data.join("postmaster.opts")).expect("how it was started");
         let program = Path::new(options.split_whitespace().next().expect("a program")).with_file_name("pg_ctl");
-        let mut command = if fs::metadata(&self.data).expect("a folder").uid() == fs::metadata("/proc/self").unwrap().uid() {
-            Command::new(program)
-        } else {
-            let mut command = Command::new("runuser");
-            command.args(["-u", "postgres", "--"]).arg(program);
-            command
-        };
+        let mut command =
+            if fs::metadata(&self.data).expect("a folder").uid() == fs::metadata("/proc/self").unwrap().uid() {
+                Command::new(program)
+            } else {
+                let mut command = Command::new("runuser");
+                command.args(["-u", "postgres", "--"]).arg(program);
+                command
+            };
         let done = command.arg("-D").arg(&self.data).args(words).current_dir("/").stdout(Stdio::null()).status();
         assert!(done.expect("pg_ctl").success(), "{words:?}");
     }
@@ -78,7 +80,8 @@ impl Cluster {
 #[tokio::test]
 async fn a_database_that_is_stopped_in_the_middle_loses_and_doubles_nothing() {
     let begun = Instant::now();
-    let (stops, seed) = (number("STOPS").unwrap_or(STOPS), number("KILL_SEED").unwrap_or_else(|| below(&SystemRandom, 1 << 32)));
+    let (stops, seed) =
+        (number("STOPS").unwrap_or(STOPS), number("KILL_SEED").unwrap_or_else(|| below(&SystemRandom, 1 << 32)));
     let dice = SeededRandom::new(seed);
     let cluster = Cluster::new().await;
     let mut house = House::bare(tempfile::tempdir().expect("a folder"), Some(cluster.url.clone()), "");
@@ -115,10 +118,10 @@ async fn a_database_that_is_stopped_in_the_middle_loses_and_doubles_nothing() {
         sender.unwrap();
     }
     load.finish().await;
-    rest(&load, Duration::from_secs(120), seed).await;
+    rest(&load, Duration::from_mins(2), seed).await;
     let (_, yes) = load.newcomer().await;
     assert_eq!(yes, Answer::Acknowledged);
-    rest(&load, Duration::from_secs(120), seed).await;
+    rest(&load, Duration::from_mins(2), seed).await;
     load.house.verify();
     assert!(daemon.terminate().success(), "it is the same daemon still");
     let log = fs::read_to_string(load.house.path("daemon.log")).unwrap();
