@@ -252,7 +252,7 @@ impl Core {
             Ok(kept)
         };
         match withdraw().await {
-            Err(error) if self.make_room(&error).await => withdraw().await,
+            Err(error) if self.make_room(&error) => withdraw().await,
             done => done,
         }
     }

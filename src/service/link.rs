@@ -185,7 +185,7 @@ impl Core {
             return Err(ServiceError::Conflict("the disk is full; a yes has to wait".into()).into());
         }
         match self.decide_once(secret, decision, visitor).await {
-            Err(DecideError::Service(error)) if decision == Decision::Refuse && self.make_room(&error).await => {
+            Err(DecideError::Service(error)) if decision == Decision::Refuse && self.make_room(&error) => {
                 self.decide_once(secret, decision, visitor).await
             }
             decided => decided,

@@ -128,9 +128,9 @@ impl Core {
     }
 
     /// As [`Store::make_room`], for what a use case came to.
-    pub(crate) async fn make_room(&self, error: &ServiceError) -> bool {
+    pub(crate) fn make_room(&self, error: &ServiceError) -> bool {
         match error {
-            ServiceError::Store(error) => self.store.make_room(error).await,
+            ServiceError::Store(error) => self.store.make_room(error),
             _ => false,
         }
     }

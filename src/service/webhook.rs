@@ -55,7 +55,7 @@ impl Core {
                 let outcome = self.sort_some(std::slice::from_ref(delivery), &mut desks).await;
                 if let Err(error) = outcome {
                     tracing::warn!(error = %error, inbox.id = %delivery.id, "a delivery could not be applied");
-                    self.make_room(&error).await;
+                    self.make_room(&error);
                     let passing = matches!(&error, ServiceError::Store(store) if store.is_passing());
                     if delivery.attempts >= ATTEMPTS && !passing {
                         let mut tx = self.store.begin().await?;

@@ -4,7 +4,7 @@
 //! While it is given up, nothing is taken in, imported or added; see [`Reserve::is_spent`]. PostgreSQL's disk is its
 //! server's own business.
 
-use crate::store::{Db, Store, StoreError};
+use crate::store::{Store, StoreError};
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use std::fs::File;
 use std::io;
@@ -77,17 +77,11 @@ impl Reserve {
 impl Store {
     /// After a failure of what must not wait: when the disk is full, gives up the emergency area and says that it is worth
     /// trying once more.
-    pub async fn make_room(&self, error: &StoreError) -> bool {
+    pub(crate) fn make_room(&self, error: &StoreError) -> bool {
         if !error.is_full() || self.reserve.0.is_none() {
             return false;
         }
         self.reserve.spend();
-        // What the log holds goes to its place, so that the log is written from its beginning again.
-        if let Db::Sqlite { write, .. } = &self.db
-            && let Err(error) = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(write).await
-        {
-            tracing::warn!(error = %error, "the log cannot be emptied");
-        }
         true
     }
 }

@@ -130,7 +130,7 @@ impl Connections {
 
     /// After a failure of ours: the same would fail at once again, and again.
     async fn pause(&self, error: &ServiceError) {
-        self.core.make_room(error).await;
+        self.core.make_room(error);
         self.core.clock.sleep(self.idle).await;
     }
 

@@ -21,7 +21,7 @@ pub(crate) async fn sort(core: Core, wake: Wake, life: Life, idle: Duration, sto
             }
             Err(error) => {
                 tracing::error!(error = %error, "the inbox cannot be read; trying again");
-                core.make_room(&error).await;
+                core.make_room(&error);
             }
         }
         tokio::select! {
