@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// How often it is stopped.
-const STOPS: u64 = 6;
+const STOPS: u64 = 8;
 /// People for each stop.
 const PEOPLE: usize = 12;
 
@@ -100,7 +100,7 @@ async fn a_database_that_is_stopped_in_the_middle_loses_and_doubles_nothing() {
     for stop in 0..stops {
         load.turn(PEOPLE);
         tell.send_replace(true);
-        pause(100 + below(&dice, 1_500)).await;
+        pause(1_000 + below(&dice, 2_000)).await;
         cluster.stop();
         if stop == 0 {
             // A webhook is answered in time, whatever it waits for.
@@ -127,6 +127,11 @@ async fn a_database_that_is_stopped_in_the_middle_loses_and_doubles_nothing() {
     let log = fs::read_to_string(load.house.path("daemon.log")).unwrap();
     assert!(!log.contains("panicked"), "{}", load.house.told());
     let ((owed, claimed), sent) = (load.oracle.lock().unwrap().counts(), load.sent.load(Ordering::SeqCst));
+    let before = 2 * (usize::try_from(stops).unwrap() * PEOPLE + 2);
+    assert!(
+        owed > before + usize::try_from(stops).unwrap(),
+        "{owed} obligations, {before} of them before, are no load"
+    );
     eprintln!(
         "{stops} stops, KILL_SEED={seed}: {sent} requests, {owed} obligations of {claimed} claims hold; ready again after \
          {slowest:?}, all {:?}",
