@@ -9,9 +9,9 @@ use crate::registry;
 use crate::service::intake::Mailbag;
 use crate::service::signal::{Life, Wake};
 use crate::service::{Core, Gateways};
-use crate::store::{Db, MasterKey, Store, StoreError, Vault, VaultError};
+use crate::store::{Db, MasterKey, Reserve, Store, StoreError, Vault, VaultError};
 use crate::web::{State, listen, router};
-use crate::worker::{Connections, Registrations, Stop, ring, sort, watch};
+use crate::worker::{Connections, Registrations, Stop, keep_reserve, ring, sort, watch};
 use consentd_provider::{Gateway, Quota, RateHeaders};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;
@@ -78,8 +78,10 @@ pub async fn open(config: &Config) -> Result<Core, OpenError> {
         patience: config.gateway.patience(),
     };
     let gateways = HttpGateways::new(limits, clock.clone(), random.clone()).map_err(|_| OpenError::Gateway)?;
+    let mut store = Store::new(db, vault);
+    store.reserve = Reserve::beside(&config.database.url, config.database.reserve_mib);
     Ok(Core {
-        store: Store::new(db, vault),
+        store,
         clock,
         random,
         gateways: Arc::new(gateways),
@@ -122,6 +124,7 @@ pub async fn serve(
     }
     workers.spawn(ring(core.clone(), wake.clone(), stopped.clone()));
     workers.spawn(watch(core.clone(), wake.clone(), stopped.clone()));
+    workers.spawn(keep_reserve(core.clone(), stopped.clone()));
     workers.spawn(registrations.run(stopped.clone()));
     workers.spawn(connections.run(stopped, grace));
 

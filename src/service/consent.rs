@@ -243,11 +243,18 @@ impl Core {
             return Err(ServiceError::Invalid("a withdrawal needs its reason: it cannot be undone".into()));
         }
         let evidence = serde_json::json!({ "operator": who, "reason": reason.trim() });
-        let mut tx = self.store.begin().await?;
-        let act = Act::Operator(OperatorAct::Withdraw);
-        let kept = self.say(&mut tx, tenant, key, Saying { address, purpose, act, evidence }).await?;
-        tx.commit().await?;
-        Ok(kept)
+        let withdraw = async || {
+            let mut tx = self.store.begin().await?;
+            let act = Act::Operator(OperatorAct::Withdraw);
+            let saying = Saying { address, purpose, act, evidence: evidence.clone() };
+            let kept = self.say(&mut tx, tenant, key, saying).await?;
+            tx.commit().await?;
+            Ok(kept)
+        };
+        match withdraw().await {
+            Err(error) if self.make_room(&error) => withdraw().await,
+            done => done,
+        }
     }
 }
 

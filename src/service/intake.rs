@@ -89,6 +89,10 @@ impl Sorter {
     }
 
     async fn commit(&self, deliveries: &[NewDelivery]) -> bool {
+        if self.store.reserve.is_spent() {
+            // What is left is for withdrawals; providers come back.
+            return false;
+        }
         let result = async {
             let mut tx = self.store.begin().await?;
             tx.keep_deliveries(deliveries).await?;

@@ -134,6 +134,14 @@ impl Core {
         crate::random::uuid(self.now(), &*self.random)
     }
 
+    /// As [`Store::make_room`], for what a use case came to.
+    pub(crate) fn make_room(&self, error: &ServiceError) -> bool {
+        match error {
+            ServiceError::Store(error) => self.store.make_room(error),
+            _ => false,
+        }
+    }
+
     /// The descriptor of a provider.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 /// How long one daemon may work on a delivery before another takes it over.
-const LEASE: Timestamp = 2 * MINUTE;
+const LEASE: Timestamp = MINUTE / 2;
 
 /// After so many failures a delivery is put aside; an operator can replay it.
 const ATTEMPTS: i64 = 5;
@@ -55,6 +55,7 @@ impl Core {
                 let outcome = self.sort_some(std::slice::from_ref(delivery), &mut desks).await;
                 if let Err(error) = outcome {
                     tracing::warn!(error = %error, inbox.id = %delivery.id, "a delivery could not be applied");
+                    self.make_room(&error);
                     let passing = matches!(&error, ServiceError::Store(store) if store.is_passing());
                     if delivery.attempts >= ATTEMPTS && !passing {
                         let mut tx = self.store.begin().await?;

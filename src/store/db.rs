@@ -10,7 +10,8 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 use sqlx::{
-    Arguments, AssertSqlSafe, Encode, FromRow, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction, Type,
+    Arguments, AssertSqlSafe, Connection as _, Encode, FromRow, PgConnection, Postgres, Sqlite, SqliteConnection,
+    Transaction, Type,
 };
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -131,7 +132,9 @@ impl Db {
             // A daemon that stands still in the middle of a write must not hold its locks for ever: nobody could take over.
             let still = [("idle_in_transaction_session_timeout", "15s")];
             let options = PgConnectOptions::from_str(url)?.application_name("consentd").options(still);
-            let pool = PgPoolOptions::new().max_connections(connections.max(2)).connect_with(options).await?;
+            // Who asks while the server is away hears so before giving up.
+            let pool = PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(Duration::from_secs(5));
+            let pool = pool.connect_with(options).await?;
             return Ok(Self::Pg(pool));
         }
         if !url.starts_with("sqlite:") || url.contains(":memory:") {
@@ -148,7 +151,13 @@ impl Db {
             .pragma("cache_size", "-65536")
             .pragma("wal_autocheckpoint", "4000")
             .pragma("temp_store", "memory");
-        let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        // SQLite ends a transaction by itself when the disk is full or fails. sqlx cannot roll it back then and takes the
+        // connection for one in a transaction from then on, which nobody could begin another on.
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+            .connect_with(options.clone())
+            .await?;
         let read = SqlitePoolOptions::new()
             .max_connections(connections.max(1))
             .connect_with(options.create_if_missing(false).read_only(true).pragma("cache_size", "-8192"))
@@ -250,10 +259,23 @@ impl Tx {
     /// [`StoreError::Database`]. The outcome of a commit that failed is not known: look before doing it again.
     pub async fn commit(self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(tx) => tx.commit().await?,
+            Self::Sqlite(tx) => tx.commit().await.inspect_err(end_if_unsynced)?,
             Self::Pg(tx) => tx.commit().await?,
         }
         Ok(())
+    }
+}
+
+/// SQLite's codes for a file and for a folder that could not be brought to the disk.
+const UNSYNCED: [&str; 2] = ["1034", "1290"];
+
+/// Ends the process when the system could not say that a commit is on the disk. It would say so the next time, whether or
+/// not it is true, since it forgets what it could not write; only what is read from the disk by the next start is certain.
+fn end_if_unsynced(error: &sqlx::Error) {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    if code.is_some_and(|code| UNSYNCED.contains(&&*code)) {
+        tracing::error!("the disk did not keep a commit; ending, so that the next start reads what is really there");
+        std::process::exit(1);
     }
 }
 

@@ -18,6 +18,7 @@ mod person_key;
 mod purpose;
 mod reach;
 mod record;
+mod reserve;
 mod run;
 mod search;
 mod sole;
@@ -44,6 +45,7 @@ pub use migrate::Migration;
 pub use people::PersonRow;
 pub use purpose::Purpose;
 pub use record::Record;
+pub use reserve::Reserve;
 pub use run::{NewItem, OpenItem, PendingItem, Removal, Run, RunState, ShownItem};
 pub use search::Group;
 pub use sole::{NotSole, Sole};
@@ -69,13 +71,15 @@ pub struct Store {
     pub db: Db,
     /// Secrets at rest.
     pub vault: Arc<Vault>,
+    /// The emergency area for a full disk.
+    pub reserve: Reserve,
 }
 
 impl Store {
-    /// Puts both together.
+    /// Puts both together, without an emergency area.
     #[must_use]
     pub fn new(db: Db, vault: Vault) -> Self {
-        Self { db, vault: Arc::new(vault) }
+        Self { db, vault: Arc::new(vault), reserve: Reserve::default() }
     }
 
     /// Begins a write.

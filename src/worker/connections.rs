@@ -115,6 +115,7 @@ impl Connections {
             Ok(None) => return,
             Err(error) => {
                 tracing::error!(error = %error, connection.id = %id, "a connection cannot be taken over");
+                self.pause(&error).await;
                 return;
             }
         };
@@ -131,9 +132,16 @@ impl Connections {
             }
             Err(error) => {
                 tracing::error!(error = %error, connection.id = %id, "work on a connection failed");
+                self.pause(&error).await;
                 self.doubt(id, account);
             }
         }
+    }
+
+    /// After a failure of ours: the same would fail at once again, and again.
+    async fn pause(&self, error: &ServiceError) {
+        self.core.make_room(error);
+        self.core.clock.sleep(self.idle).await;
     }
 
     async fn work(&self, id: ConnectionId, claim: &Claim, stop: &Stop) -> Result<(), ServiceError> {

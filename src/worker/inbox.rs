@@ -19,7 +19,10 @@ pub(crate) async fn sort(core: Core, wake: Wake, life: Life, idle: Duration, sto
                 wake.connections.notify_one();
                 continue;
             }
-            Err(error) => tracing::error!(error = %error, "the inbox cannot be read; trying again"),
+            Err(error) => {
+                tracing::error!(error = %error, "the inbox cannot be read; trying again");
+                core.make_room(&error);
+            }
         }
         tokio::select! {
             () = wake.inbox.notified() => {}

@@ -15,8 +15,9 @@ const RINGS: [&[(&str, &[&str])]; 7] = [
 ];
 
 /// Crates that one module alone may name.
-const OWNED: [(&str, &[&str]); 8] = [
+const OWNED: [(&str, &[&str]); 9] = [
     ("sqlx", &["store"]),
+    ("rustix", &["store"]),
     ("reqwest", &["gateway"]),
     ("governor", &["gateway", "web"]),
     ("axum", &["web", "sandbox"]),

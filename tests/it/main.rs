@@ -21,6 +21,7 @@ mod cli;
 mod config;
 mod conformance;
 mod consent;
+mod crash;
 mod daemon;
 mod demo;
 mod desk;

@@ -3,6 +3,7 @@
 use super::Findings;
 use crate::cli::Context;
 use crate::config::Config;
+use crate::store::Reserve;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -35,6 +36,10 @@ pub(super) fn examine(context: &Context, config: &Config, found: &mut Findings) 
     }
     if let Some(path) = sqlite_file(config) {
         secret("database", Path::new(path), found);
+        if Reserve::beside(&config.database.url, config.database.reserve_mib).is_spent() {
+            let detail = "was full: the emergency area is given up, and nothing is taken in, imported or added";
+            found.wrong("disk", detail, "free space; a running daemon goes on by itself within seconds");
+        }
         disk(Path::new(path), found);
     }
     listen(config, found);

@@ -79,6 +79,11 @@ impl Core {
         progress: &Progress<'_>,
         dry: bool,
     ) -> Result<ImportReport, ServiceError> {
+        if !dry && self.store.reserve.is_spent() {
+            return Err(ServiceError::Conflict(
+                "the disk is full; free space and wait a moment, then import again".into(),
+            ));
+        }
         if options.mode == ImportMode::Proofs {
             let [first, second] = &options.approvers;
             LegacyProof::check(tenant.legacy_proof, "-", "-", "-", [first, second])

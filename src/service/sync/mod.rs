@@ -110,7 +110,7 @@ impl Session<'_> {
         {
             return Ok(true);
         }
-        if self.connection.list.is_empty() {
+        if self.connection.list.is_empty() || self.core.store.reserve.is_spent() {
             return Ok(false);
         }
         // A pause stops what we put on the list, not what we look at.

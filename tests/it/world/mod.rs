@@ -7,8 +7,8 @@ mod fuse;
 mod records;
 
 pub use account::Account;
-pub use engine::Engine;
 pub(crate) use engine::on_both_engines;
+pub use engine::{Database, Engine};
 pub use fuse::Fuse;
 
 use async_trait::async_trait;
