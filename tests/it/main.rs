@@ -14,6 +14,7 @@ mod tree;
 mod world;
 
 mod audience;
+mod calls;
 mod chain;
 mod cli;
 mod config;
