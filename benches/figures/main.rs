@@ -10,12 +10,13 @@ mod house;
 mod idle;
 mod import;
 mod schedules;
+mod sync;
 
 use figure::Figure;
 use std::process::{Command, Stdio};
 
 /// Sections in the order of the table.
-const SECTIONS: [&str; 3] = ["import", "schedules", "idle"];
+const SECTIONS: [&str; 4] = ["import", "sync", "schedules", "idle"];
 
 /// Says in the environment that this process is to measure one section itself.
 const CHILD: &str = "CONSENTD_BENCH_SECTION";
@@ -35,6 +36,7 @@ async fn measure(section: &str, options: &Options) -> anyhow::Result<()> {
         "import" => import::measure(options).await?,
         "schedules" => schedules::measure(options).await?,
         "idle" => idle::measure()?,
+        "sync" => sync::measure(options).await?,
         other => anyhow::bail!("no section {other}: {}", SECTIONS.join(", ")),
     };
     for figure in figures {

@@ -292,7 +292,7 @@ CREATE TABLE ledger (
     PRIMARY KEY (connection_id, batch_id, n)
 );
 CREATE INDEX ledger_by_mailbox ON ledger (connection_id, mailbox_id, issued_at);
-CREATE INDEX ledger_open ON ledger (connection_id, outcome);
+CREATE INDEX ledger_open ON ledger (connection_id, outcome, job);
 
 -- Withdrawals on their way to a provider, with their own budget and ahead of everything else.
 CREATE TABLE withdrawal (

@@ -75,6 +75,21 @@ impl Tx {
         Ok(query.bind(now).exec().await? > 0)
     }
 
+    /// A job is over: whoever withdrew while it ran is taken off once more at once. To be called before the ledger says so.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn hurry_withdrawals(
+        &mut self,
+        tenant: TenantId,
+        connection: ConnectionId,
+        job: &str,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let query = self.q(sql!("withdrawal/hurry")).bind(tenant.0).bind(connection.0).bind(job);
+        query.bind(now).exec().await
+    }
+
     /// Writes back how far a withdrawal is, unless a newer one has taken its place meanwhile.
     ///
     /// # Errors

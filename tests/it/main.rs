@@ -15,6 +15,7 @@ mod world;
 
 mod abuse;
 mod audience;
+mod calls;
 mod chain;
 mod claims;
 mod cli;

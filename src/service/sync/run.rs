@@ -4,11 +4,12 @@ use crate::clock::Timestamp;
 use crate::domain::ids::{AddressId, MailboxId, RunId};
 use crate::domain::plan::Held;
 use crate::service::sync::Session;
+use crate::service::sync::withdraw::is_sendable;
 use crate::service::{Core, ServiceError};
-use crate::store::{Connection, ConnectionState, NewWithdrawal, Run, RunState, Tx};
+use crate::store::{Connection, ConnectionState, NewWithdrawal, Run, RunState};
 use consentd_provider::Scope;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// A run in numbers that add up: people = items + skipped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -253,10 +254,15 @@ impl Session<'_> {
     async fn queue_some(&self, run: &Run, leavers: bool) -> Result<bool, ServiceError> {
         let mut tx = self.begin().await?;
         let removals = tx.open_removals(self.tenant.id, run.id, leavers, REMOVALS).await?;
-        for removal in &removals {
-            let mailbox = MailboxId(removal.mailbox_id);
-            if removal.action == "withdraw" && self.consents_now(&mut tx, mailbox).await? {
-                tx.resolve_item(self.tenant.id, run.id, removal.n, "overtaken", "", "").await?;
+        let mailboxes: Vec<MailboxId> = removals.iter().map(|removal| MailboxId(removal.mailbox_id)).collect();
+        let people = tx.people(self.tenant.id, self.connection.purpose, &mailboxes).await?;
+        // Who said yes after the plan was made.
+        let consenting: HashSet<MailboxId> =
+            people.iter().filter(|person| is_sendable(person, self.now())).map(|person| person.mailbox).collect();
+        let (mut overtaken, mut queued) = (Vec::new(), Vec::new());
+        for (removal, mailbox) in removals.iter().zip(mailboxes) {
+            if removal.action == "withdraw" && consenting.contains(&mailbox) {
+                overtaken.push(removal.n);
                 continue;
             }
             let new = NewWithdrawal {
@@ -268,16 +274,12 @@ impl Session<'_> {
                 seq: 0,
             };
             tx.queue_withdrawal(self.tenant.id, &new, self.now()).await?;
-            tx.resolve_item(self.tenant.id, run.id, removal.n, "queued", "", "").await?;
+            queued.push(removal.n);
         }
+        tx.resolve_items(self.tenant.id, run.id, &overtaken, "overtaken", "", "").await?;
+        tx.resolve_items(self.tenant.id, run.id, &queued, "queued", "", "").await?;
         tx.commit().await?;
         Ok(!removals.is_empty())
-    }
-
-    /// Whether the person said yes after the plan was made.
-    async fn consents_now(&self, tx: &mut Tx, mailbox: MailboxId) -> Result<bool, ServiceError> {
-        let found = self.best_of(tx, mailbox).await?;
-        Ok(found.is_some_and(|(_, standing)| standing.sendable(self.now())))
     }
 
     async fn step(&self, run: &mut Run, state: RunState) -> Result<(), ServiceError> {
