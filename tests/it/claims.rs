@@ -146,7 +146,10 @@ async fn whoever_is_deposed_during_a_call_writes_nothing_and_the_next_owner_mend
             let (inner, store) = (world.core.gateways.clone(), world.core.store.clone());
             world.core.gateways = Arc::new(Thieves { inner, store, plot: plot.clone() });
             let id = account.connection.id;
+            let mut steps = 0;
             let error = loop {
+                steps += 1;
+                assert!(steps < 1_000, "{provider}, call {calls}: nobody is told that the account is taken");
                 match world.work(id).await {
                     Ok(true) => {}
                     Ok(false) => world.clock.advance(5 * SECOND),
