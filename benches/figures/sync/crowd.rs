@@ -13,7 +13,7 @@ use consentd_provider::Descriptor;
 use std::time::{Duration, Instant};
 
 /// Who leaves in the middle of a sync.
-const LEAVING: usize = 300;
+const LEAVING: usize = 100;
 /// Between two looks at the truth.
 const LOOK: Duration = Duration::from_millis(20);
 /// After the sync, whoever is still mailable then is late for good.

@@ -29,6 +29,10 @@ pub async fn measure(options: &Options) -> anyhow::Result<Vec<Figure>> {
     for &descriptor in consentd::registry::providers() {
         figures.extend(syncs(options, descriptor, people).await?);
         figures.extend(crowd::withdrawals(options, descriptor, people).await?);
+        // A whole sync at a provider's pace takes minutes; what is known is told at once.
+        for figure in figures.iter().rev().take(4).rev() {
+            eprintln!("{}: {}", figure.work, figure.measured);
+        }
     }
     Ok(figures)
 }

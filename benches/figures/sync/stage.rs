@@ -130,7 +130,7 @@ impl Stage {
         Ok(self.core.find_connection(&self.tenant, "main").await?)
     }
 
-    /// Brings people in who are in the CRM and have said yes, and lets the next plan look at them.
+    /// Brings people in who are in the CRM and have said yes.
     pub async fn fill(&self, from: u64, people: u64) -> anyhow::Result<Vec<Address>> {
         let mut all = Vec::new();
         let mut next = from;

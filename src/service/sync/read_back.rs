@@ -43,8 +43,14 @@ impl Session<'_> {
             self.confirm_items(&mut tx, run, &there).await?;
             let mailboxes: Vec<MailboxId> = rest.iter().map(|item| MailboxId(item.mailbox_id)).collect();
             let mut holdings = tx.holdings(tenant, self.connection.id, &mailboxes).await?;
-            let mut kept = Vec::new();
+            let withdrawing = tx.withdrawing(tenant, self.connection.id, &mailboxes).await?;
+            let (mut kept, mut overtaken) = (Vec::new(), Vec::new());
             for item in rest {
+                if withdrawing.contains(&MailboxId(item.mailbox_id)) {
+                    // Off because the person left meanwhile; the withdrawal sees to the rest.
+                    overtaken.push(item.n);
+                    continue;
+                }
                 let mailbox = MailboxId(item.mailbox_id);
                 let known = holdings.remove(&mailbox).unwrap_or(Holding::never(mailbox, AddressId(item.address_id)));
                 match self.judge_item(&mut tx, run, item, look_of(item), known, last_try).await? {
@@ -52,6 +58,7 @@ impl Session<'_> {
                     None => missing = true,
                 }
             }
+            tx.resolve_items(tenant, run.id, &overtaken, "overtaken", "", "").await?;
             tx.keep_holdings(tenant, self.connection.id, &kept).await?;
             tx.commit().await?;
             // Whoever leaves does not wait until all are looked at.

@@ -84,7 +84,8 @@ impl Session<'_> {
             match outcome {
                 Outcome::Applied | Outcome::Refused(_) => {
                     w.phase = Phase::Confirm;
-                    w.run_at = now;
+                    // While a subscription may still land, a read at once would show nothing that lasts.
+                    w.run_at = if w.settled { now } else { now + UNSETTLED };
                 }
                 Outcome::Pending(_) => {
                     w.phase = Phase::Confirm;
