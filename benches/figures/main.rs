@@ -8,12 +8,13 @@
 mod figure;
 mod house;
 mod import;
+mod intake;
 
 use figure::Figure;
 use std::process::{Command, Stdio};
 
 /// Sections in the order of the table.
-const SECTIONS: [&str; 1] = ["import"];
+const SECTIONS: [&str; 2] = ["import", "intake"];
 
 /// Says in the environment that this process is to measure one section itself.
 const CHILD: &str = "CONSENTD_BENCH_SECTION";
@@ -31,6 +32,7 @@ async fn main() -> anyhow::Result<()> {
 async fn measure(section: &str, options: &Options) -> anyhow::Result<()> {
     let figures = match section {
         "import" => import::measure(options).await?,
+        "intake" => intake::measure(options).await?,
         other => anyhow::bail!("no section {other}: {}", SECTIONS.join(", ")),
     };
     for figure in figures {
