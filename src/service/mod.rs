@@ -4,6 +4,7 @@ pub mod alarm;
 pub mod audience;
 pub mod connection;
 pub mod consent;
+mod events;
 pub mod expiry;
 pub mod history;
 pub mod import;

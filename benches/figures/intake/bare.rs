@@ -104,7 +104,7 @@ async fn write(pool: SqlitePool, mut queue: mpsc::Receiver<Waiting>) {
         let kept = keep(&pool, &bodies).await.is_ok();
         for teller in tellers {
             // Whoever hung up is not told.
-            drop(teller.send(kept));
+            teller.send(kept).unwrap_or_default();
         }
     }
 }

@@ -36,15 +36,18 @@ pub fn body(sender: Sender, nth: u64, events: u64, people: u64) -> String {
 
 fn mailjet(n: u64, email: &str, now: u64) -> String {
     let (name, rest) = match n % 20 {
-        0..8 => {
-            ("bounce", r#""blocked":false,"hard_bounce":false,"error_related_to":"recipient","error":"mailbox full","comment":"452 4.2.2 over quota""#)
-        }
-        8..13 => {
-            ("bounce", r#""blocked":true,"hard_bounce":true,"error_related_to":"recipient","error":"user unknown","comment":"550 5.1.1 no such user""#)
-        }
-        13..19 => {
-            ("unsub", r#""mj_list_id":1,"ip":"203.0.113.7","geo":"FR","agent":"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0""#)
-        }
+        0..8 => (
+            "bounce",
+            r#""blocked":false,"hard_bounce":false,"error_related_to":"recipient","error":"mailbox full","comment":"452 4.2.2 over quota""#,
+        ),
+        8..13 => (
+            "bounce",
+            r#""blocked":true,"hard_bounce":true,"error_related_to":"recipient","error":"user unknown","comment":"550 5.1.1 no such user""#,
+        ),
+        13..19 => (
+            "unsub",
+            r#""mj_list_id":1,"ip":"203.0.113.7","geo":"FR","agent":"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0""#,
+        ),
         _ => ("spam", r#""source":"JMRPP""#),
     };
     let message = 576_460_752_303_423_488 + n;

@@ -67,12 +67,7 @@ pub async fn run(target: Target, connections: u64, pace: Pace, numbers: Arc<Atom
     told.await?
 }
 
-async fn all(
-    target: &Target,
-    connections: u64,
-    pace: Pace,
-    numbers: &Arc<AtomicU64>,
-) -> anyhow::Result<Outcome> {
+async fn all(target: &Target, connections: u64, pace: Pace, numbers: &Arc<AtomicU64>) -> anyhow::Result<Outcome> {
     let mut clients = JoinSet::new();
     let start = Instant::now() + Duration::from_millis(50);
     let sent = Arc::new(AtomicU64::new(0));

@@ -114,7 +114,7 @@ impl Product {
 
     /// Ends it in order.
     pub async fn stop(self) -> anyhow::Result<()> {
-        drop(self.stop.send(()));
+        self.stop.send(()).map_err(|()| anyhow::anyhow!("the daemon ended before"))?;
         self.running.await?
     }
 }
