@@ -133,7 +133,7 @@ pub async fn serve(
         tracing::info!("consentd stops");
         life.stop();
     };
-    listen(listener, router, config.http.connections, config.http.request_time() + GRACE, &*clock, stop).await;
+    listen(listener, router, &config.http, config.http.request_time() + GRACE, &*clock, stop).await;
     // The last bag went with the router, so the sorter ends once everything is committed.
     ended("intake", sorting.await);
     signal.send_replace(true);

@@ -7,6 +7,7 @@
 
 mod figure;
 mod house;
+mod idle;
 mod import;
 mod intake;
 
@@ -14,7 +15,7 @@ use figure::Figure;
 use std::process::{Command, Stdio};
 
 /// Sections in the order of the table.
-const SECTIONS: [&str; 2] = ["import", "intake"];
+const SECTIONS: [&str; 3] = ["import", "intake", "idle"];
 
 /// Says in the environment that this process is to measure one section itself.
 const CHILD: &str = "CONSENTD_BENCH_SECTION";
@@ -33,6 +34,7 @@ async fn measure(section: &str, options: &Options) -> anyhow::Result<()> {
     let figures = match section {
         "import" => import::measure(options).await?,
         "intake" => intake::measure(options).await?,
+        "idle" => idle::measure()?,
         other => anyhow::bail!("no section {other}: {}", SECTIONS.join(", ")),
     };
     for figure in figures {

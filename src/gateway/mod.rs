@@ -4,12 +4,14 @@
 //! What leaves here is logged by its route template, never by its path, which may hold an address.
 
 mod courier;
+mod date;
 mod http;
 mod quota;
 mod retry;
 mod way;
 
 pub use courier::Courier;
+pub use date::date;
 
 use crate::clock::Clock;
 use crate::random::Random;

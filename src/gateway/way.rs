@@ -1,10 +1,10 @@
 //! The way to one account.
 
 use crate::clock::Clock;
-use crate::gateway::Limits;
 use crate::gateway::http::Wire;
 use crate::gateway::quota::Budget;
 use crate::gateway::retry::again;
+use crate::gateway::{Limits, date};
 use crate::random::Random;
 use async_trait::async_trait;
 use consentd_provider::{Gateway, ProviderError, Request, Response, Timestamp};
@@ -68,6 +68,7 @@ impl Way {
     /// Waits for a place in every quota that binds the call.
     async fn place(&self, request: &Request, patience: Duration) -> Result<(), ProviderError> {
         self.budget.take(request.family, patience).await.map_err(|wait| {
+            metrics::counter!("consentd_provider_throttled_total", "family" => request.family).increment(1);
             tracing::debug!(wait_ms = millis(wait), "no place in the quota");
             ProviderError::Throttled { retry_after: Some(wait) }
         })
@@ -79,9 +80,8 @@ impl Way {
         let duration = (self.clock.now() - began) / 1_000;
         let status = match &result {
             Ok(answer) => {
-                if let Some(left) = self.budget.learn(request.family, answer, &*self.random) {
-                    self.show(request.family, left);
-                }
+                let left = self.budget.learn(request.family, answer, &*self.random);
+                self.show(request.family, left, answer);
                 answer.status.to_string()
             }
             Err(error) => error.kind().to_owned(),
@@ -96,11 +96,18 @@ impl Way {
 }
 
 impl Way {
-    #[expect(clippy::cast_precision_loss, reason = "a gauge of calls")]
-    fn show(&self, family: &'static str, left: i64) {
+    /// Shows what the account may still call, and how far the provider's clock is from ours.
+    #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
+    fn show(&self, family: &'static str, left: Option<i64>, answer: &Response) {
         let connection = self.account.to_string();
-        metrics::gauge!("consentd_provider_budget_left", "connection" => connection, "family" => family)
-            .set(left as f64);
+        if let Some(left) = left {
+            metrics::gauge!("consentd_provider_budget_left", "connection" => connection.clone(), "family" => family)
+                .set(left as f64);
+        }
+        if let Some(theirs) = date(answer) {
+            let apart = (theirs - self.clock.now()) as f64 / 1e6;
+            metrics::gauge!("consentd_provider_clock_seconds", "connection" => connection).set(apart);
+        }
     }
 }
 

@@ -12,6 +12,8 @@ use sqlx::sqlite::{
 use sqlx::{
     Arguments, AssertSqlSafe, Encode, FromRow, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction, Type,
 };
+use std::fs::OpenOptions;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -133,7 +135,9 @@ impl Db {
         if !url.starts_with("sqlite:") || url.contains(":memory:") {
             return Err(StoreError::Url);
         }
-        let options = SqliteConnectOptions::from_str(url)?
+        let options = SqliteConnectOptions::from_str(url)?;
+        private(options.get_filename())?;
+        let options = options
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
@@ -287,6 +291,16 @@ impl Args {
         }
         text
     }
+}
+
+/// Makes the file, if there is none, readable for its owner only; SQLite gives its log the same rights.
+fn private(file: &Path) -> Result<(), StoreError> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file).map_err(sqlx::Error::Io)?;
+    Ok(())
 }
 
 /// Runs the same body for each engine's executor; the types differ, the words do not.

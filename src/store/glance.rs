@@ -21,6 +21,24 @@ pub struct ConnectionGlance {
     pub failures: i64,
     /// What the provider had registered at the last look, as JSON.
     pub hooks_state: String,
+    /// When the bell rings next, or should have.
+    pub next_at: Option<Timestamp>,
+    /// When the last complete walk ended.
+    pub walked_at: Option<Timestamp>,
+    /// Bulk jobs that are not known to be over.
+    pub jobs: i64,
+    /// When the oldest of them was started.
+    pub oldest_job: Option<Timestamp>,
+    /// People whose consent was raised and whom no plan has seen.
+    pub dirty: i64,
+    /// Since when the oldest of them waits.
+    pub oldest_dirty: Option<Timestamp>,
+    /// The word of the open run's state, empty without one.
+    pub run_state: String,
+    /// When the open run was asked for.
+    pub run_requested_at: Option<Timestamp>,
+    /// When the last complete run ended.
+    pub synced_at: Option<Timestamp>,
 }
 
 impl Store {

@@ -225,6 +225,11 @@ async fn metrics_show_queues_connections_and_withdrawals() {
         "consentd_hooks_total{provider=\"toy\",intake=\"stored\"}",
         &format!("consentd_connection_state{{connection=\"{}\",provider=\"toy\",state=\"active\"}} 1", connection.id),
         &format!("consentd_connection_failures{{connection=\"{}\"}} 0", connection.id),
+        &format!("consentd_connection_withdrawals_oldest_seconds{{connection=\"{}\"}} 0", connection.id),
+        &format!("consentd_connection_run{{connection=\"{}\",state=\"planning\"}} 0", connection.id),
+        &format!("consentd_connection_jobs{{connection=\"{}\"}} 0", connection.id),
+        &format!("consentd_connection_people_waiting{{connection=\"{}\"}} 0", connection.id),
+        "consentd_build_info{version=",
     ] {
         assert!(text.contains(line), "{line} is missing: {text}");
     }

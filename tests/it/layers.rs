@@ -18,7 +18,7 @@ const RINGS: [&[(&str, &[&str])]; 7] = [
 const OWNED: [(&str, &[&str]); 8] = [
     ("sqlx", &["store"]),
     ("reqwest", &["gateway"]),
-    ("governor", &["gateway"]),
+    ("governor", &["gateway", "web"]),
     ("axum", &["web", "sandbox"]),
     ("tower_http", &["web", "sandbox"]),
     ("lettre", &["mail"]),

@@ -22,6 +22,7 @@ use crate::domain::ids::ConnectionId;
 use crate::service::connection::Account;
 use crate::service::{Core, ServiceError};
 use crate::store::{Connection, ConnectionState, Tenant, TenantKey};
+use tracing::Instrument;
 
 pub use outlook::Outlook;
 pub use run::RunReport;
@@ -48,7 +49,8 @@ impl Core {
             return Ok(false);
         }
         let session = self.session(connection).await?;
-        match session.round().await {
+        let span = tracing::info_span!("sync", connection.id = %id, provider = %session.connection.provider);
+        match session.round().instrument(span).await {
             Ok(worked) => {
                 if worked && session.connection.failures > 0 {
                     session.recovered().await?;
@@ -92,9 +94,9 @@ impl Session<'_> {
             self.reinstate().await?;
         }
         if state != ConnectionState::Shadow
-            && (self.send_withdrawals().await?
-                || self.confirm_withdrawals(Phase::Confirm).await?
-                || self.confirm_withdrawals(Phase::Watch).await?)
+            && (within("withdraw", self.send_withdrawals()).await?
+                || within("confirm", self.confirm_withdrawals(Phase::Confirm)).await?
+                || within("watch", self.confirm_withdrawals(Phase::Watch)).await?)
         {
             return Ok(true);
         }
@@ -102,14 +104,14 @@ impl Session<'_> {
             return Ok(false);
         }
         // A pause stops what we put on the list, not what we look at.
-        if self.follow_jobs().await?
-            || self.look_at_touched().await?
-            || self.settle_unknown().await?
-            || self.walk().await?
+        if within("jobs", self.follow_jobs()).await?
+            || within("look", self.look_at_touched()).await?
+            || within("settle", self.settle_unknown()).await?
+            || within("walk", self.walk()).await?
         {
             return Ok(true);
         }
-        Ok(matches!(state, ConnectionState::Shadow | ConnectionState::Active) && self.run().await?)
+        Ok(matches!(state, ConnectionState::Shadow | ConnectionState::Active) && within("run", self.run()).await?)
     }
 
     fn now(&self) -> Timestamp {
@@ -119,4 +121,9 @@ impl Session<'_> {
     fn is_active(&self) -> bool {
         self.connection.state == ConnectionState::Active
     }
+}
+
+/// One step of a round under its name: what it calls and logs stands below it in a trace.
+fn within<T>(step: &'static str, work: impl Future<Output = T>) -> impl Future<Output = T> {
+    work.instrument(tracing::info_span!("sync.step", step, run.id = tracing::field::Empty))
 }

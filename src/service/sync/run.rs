@@ -135,6 +135,7 @@ impl Session<'_> {
             }
             return Ok(false);
         };
+        tracing::Span::current().record("run.id", tracing::field::display(run.id));
         if run.cancelling {
             self.end(&mut run, RunState::Cancelled, "").await?;
             return Ok(true);
