@@ -5,7 +5,7 @@ use crate::domain::ids::{ConnectionId, InboxId, TenantId};
 use crate::service::events::{Desk, Heard};
 use crate::service::{Core, ServiceError};
 use crate::store::{KeptDelivery, NewEvent, Tenant, Tx};
-use consentd_provider::{EventKind, Verified};
+use consentd_provider::Verified;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -125,7 +125,7 @@ impl Core {
         for (connection, fingerprints) in repeats {
             tx.repeat_events(tenant, connection, &fingerprints).await?;
         }
-        self.finish(&mut tx, tenant, pile, &fresh).await?;
+        self.finish(&mut tx, tenant, pile, &fresh, &words).await?;
         let heard_from: BTreeMap<ConnectionId, &KeptDelivery> =
             fresh.iter().map(|heard| (heard.delivery.connection, heard.delivery)).collect();
         for delivery in heard_from.into_values() {
@@ -136,28 +136,47 @@ impl Core {
         Ok(())
     }
 
-    /// Writes which deliveries are done, and tells of events that nobody knows the meaning of.
+    /// Writes which deliveries are done, and tells of events that could not be applied.
     async fn finish(
         &self,
         tx: &mut Tx,
         tenant: TenantId,
         pile: &Pile<'_>,
         fresh: &[&Heard<'_>],
+        words: &[&'static str],
     ) -> Result<(), ServiceError> {
-        let mut unknown: BTreeMap<ConnectionId, usize> = BTreeMap::new();
-        let mut holding_unknown = HashSet::new();
-        for heard in fresh.iter().filter(|heard| matches!(heard.event.kind, EventKind::Unknown(_))) {
-            *unknown.entry(heard.delivery.connection).or_default() += 1;
-            holding_unknown.insert(heard.delivery.id);
+        let mut lost: BTreeMap<ConnectionId, (usize, usize)> = BTreeMap::new();
+        let mut notes: BTreeMap<InboxId, &'static str> = BTreeMap::new();
+        for (heard, word) in fresh.iter().zip(words) {
+            let (unknown, unaddressed) = match *word {
+                "unknown" => (1, 0),
+                "unaddressed" if heard.event.kind.is_grave() => (0, 1),
+                _ => continue,
+            };
+            let sums = lost.entry(heard.delivery.connection).or_default();
+            *sums = (sums.0 + unknown, sums.1 + unaddressed);
+            let note = if unknown > 0 { "holds events of an unknown kind" } else { "holds events without an address" };
+            notes.insert(heard.delivery.id, note);
         }
-        for (connection, events) in unknown {
-            let detail = format!("{events} events of a kind that this version does not know were kept, not applied");
-            tx.raise(tenant, connection, "unknown_event", connection.0, &detail, self.now()).await?;
+        for (connection, (unknown, unaddressed)) in lost {
+            if unknown > 0 {
+                let detail =
+                    format!("{unknown} events of a kind that this version does not know were kept, not applied");
+                tx.raise(tenant, connection, "unknown_event", connection.0, &detail, self.now()).await?;
+            }
+            if unaddressed > 0 {
+                let detail = format!("{unaddressed} unsubscriptions or the like name no address that can be read");
+                tx.raise(tenant, connection, "unaddressed_event", connection.0, &detail, self.now()).await?;
+            }
         }
-        let (noted, plain): (Vec<InboxId>, Vec<InboxId>) =
-            pile.read.iter().map(|delivery| delivery.id).partition(|id| holding_unknown.contains(id));
-        tx.finish_deliveries(tenant, &plain, "done", "").await?;
-        Ok(tx.finish_deliveries(tenant, &noted, "done", "holds events of an unknown kind").await?)
+        let mut read: BTreeMap<&'static str, Vec<InboxId>> = BTreeMap::new();
+        for delivery in &pile.read {
+            read.entry(notes.get(&delivery.id).copied().unwrap_or("")).or_default().push(delivery.id);
+        }
+        for (note, ids) in read {
+            tx.finish_deliveries(tenant, &ids, "done", note).await?;
+        }
+        Ok(())
     }
 
     async fn desk(&self, delivery: &KeptDelivery) -> Result<Desk, ServiceError> {

@@ -38,6 +38,12 @@ impl EventKind {
             Self::Unknown(_) => "unknown",
         }
     }
+
+    /// Whether somebody may be mailed against their will, or in vain, if it is not applied.
+    #[must_use]
+    pub const fn is_grave(&self) -> bool {
+        matches!(self, Self::Unsubscribed | Self::Complaint | Self::HardBounce | Self::Deleted)
+    }
 }
 
 /// How far the time of an event may be from the truth.
