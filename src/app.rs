@@ -120,7 +120,7 @@ pub async fn serve(
     let mut workers = JoinSet::new();
     for _ in 0..readers(&core) {
         let idle = config.workers.idle();
-        workers.spawn(sort(core.clone(), wake.clone(), life.clone(), idle, stopped.clone()));
+        workers.spawn(sort(core.clone(), wake.clone(), life.clone(), bag.traffic(), idle, stopped.clone()));
     }
     workers.spawn(ring(core.clone(), wake.clone(), stopped.clone()));
     workers.spawn(watch(core.clone(), wake.clone(), stopped.clone()));

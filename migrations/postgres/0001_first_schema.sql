@@ -429,7 +429,8 @@ CREATE TABLE event (
     repeats       BIGINT NOT NULL,
     PRIMARY KEY (connection_id, fingerprint)
 );
-CREATE INDEX event_by_inbox ON event (connection_id, inbox_id);
+-- For noticing floods.
+CREATE INDEX event_withdrawn ON event (connection_id, seen_at) WHERE disposition = 'withdrawn';
 
 -- Bulk jobs that a provider still works on.
 CREATE TABLE job (

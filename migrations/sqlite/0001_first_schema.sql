@@ -431,8 +431,9 @@ CREATE TABLE event (
     seen_at       INTEGER NOT NULL,
     repeats       INTEGER NOT NULL,
     PRIMARY KEY (connection_id, fingerprint)
-) STRICT;
-CREATE INDEX event_by_inbox ON event (connection_id, inbox_id);
+) STRICT, WITHOUT ROWID;
+-- For noticing floods.
+CREATE INDEX event_withdrawn ON event (connection_id, seen_at) WHERE disposition = 'withdrawn';
 
 -- Bulk jobs that a provider still works on.
 CREATE TABLE job (

@@ -211,14 +211,12 @@ impl Core {
         from_json(&plain, "sealed_hooks")
     }
 
-    /// Whether the last part of a webhook's URL is one of the connection's. Takes the same time for any wrong one.
+    /// What the last part of a webhook's URL may be.
     ///
     /// # Errors
     /// As [`Core::open`].
-    pub fn path_secret_matches(connection: &Connection, key: &TenantKey, shown: &str) -> Result<bool, ServiceError> {
-        let valid: Vec<SecretString> =
-            Self::hook_secrets(connection, key)?.paths.into_iter().map(SecretString::from).collect();
-        Ok(consentd_provider::credential_matches(shown.as_bytes(), &valid))
+    pub fn path_secrets(connection: &Connection, key: &TenantKey) -> Result<Vec<SecretString>, ServiceError> {
+        Ok(Self::hook_secrets(connection, key)?.paths.into_iter().map(SecretString::from).collect())
     }
 
     /// Where a connection's webhooks come in, and what they must show.

@@ -6,6 +6,7 @@ pub mod audience;
 pub mod claim;
 pub mod connection;
 pub mod consent;
+mod events;
 pub mod expiry;
 pub mod history;
 pub mod import;

@@ -38,7 +38,7 @@ pub use error::StoreError;
 pub use glance::ConnectionGlance;
 pub use history::{Head, Line, NewLine};
 pub use holding::{Entry, Holding, LedgerLine};
-pub use inbox::{InboxCount, KeptDelivery, NewDelivery};
+pub use inbox::{InboxCount, KeptDelivery, NewDelivery, NewEvent};
 pub use incident::Incident;
 pub use job::Job;
 pub use migrate::Migration;
