@@ -127,6 +127,12 @@ impl Core {
         crate::random::uuid(self.now(), &*self.random)
     }
 
+    /// New ids that ascend.
+    #[must_use]
+    pub fn ids(&self, count: usize) -> Vec<Uuid> {
+        crate::random::uuids(count, self.now(), &*self.random)
+    }
+
     /// The descriptor of a provider.
     ///
     /// # Errors

@@ -13,7 +13,19 @@ use sqlx::{
     Arguments, AssertSqlSafe, Encode, FromRow, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction, Type,
 };
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+/// The most rows that [`Tx::insert_many`] gives to one statement. A prepared statement keeps a place for every value of every
+/// row, so that larger ones cost more memory than they save calls.
+const ROWS_OF_A_STATEMENT: usize = 128;
+
+/// Rows that SQLite's thread may be ahead of whoever takes them; each time it is further, both threads stop.
+const ROWS_AHEAD: usize = 1_000;
+
+/// Statements that the writer of SQLite keeps prepared; an import uses a hundred in turn.
+const WRITER_STATEMENTS: usize = 250;
 
 /// A named statement, usually one text for both engines.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +61,22 @@ impl<'t, T> Bind<'t> for T where T: Send + Encode<'t, Sqlite> + Type<Sqlite> + E
 pub trait Record: Send + Unpin + for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> {}
 impl<T> Record for T where T: Send + Unpin + for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> {}
 
+/// Somebody who waits for the writer, until dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn at(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// The pools of one database.
 #[derive(Debug, Clone)]
 pub enum Db {
@@ -58,6 +86,8 @@ pub enum Db {
         read: SqlitePool,
         /// The one writer.
         write: SqlitePool,
+        /// How many wait for the writer.
+        waiting: Arc<AtomicUsize>,
     },
     /// PostgreSQL.
     Pg(PgPool),
@@ -101,7 +131,20 @@ enum Args {
     Pg(PgArguments),
 }
 
+#[derive(Clone, Copy)]
+enum Engine {
+    Sqlite,
+    Pg,
+}
+
 impl Args {
+    fn none(engine: Engine) -> Self {
+        match engine {
+            Engine::Sqlite => Self::Sqlite(SqliteArguments::default()),
+            Engine::Pg => Self::Pg(PgArguments::default()),
+        }
+    }
+
     fn add<'t, T: Bind<'t>>(&mut self, value: T) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(args) => args.add(value),
@@ -141,13 +184,17 @@ impl Db {
             .busy_timeout(Duration::from_secs(30))
             .pragma("cache_size", "-65536")
             .pragma("wal_autocheckpoint", "4000")
-            .pragma("temp_store", "memory");
-        let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+            .pragma("temp_store", "memory")
+            .row_buffer_size(ROWS_AHEAD);
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options.clone().statement_cache_capacity(WRITER_STATEMENTS))
+            .await?;
         let read = SqlitePoolOptions::new()
             .max_connections(connections.max(1))
             .connect_with(options.create_if_missing(false).read_only(true).pragma("cache_size", "-8192"))
             .await?;
-        Ok(Self::Sqlite { read, write })
+        Ok(Self::Sqlite { read, write, waiting: Arc::default() })
     }
 
     /// Whether several daemons may share this database.
@@ -186,15 +233,27 @@ impl Db {
     /// [`StoreError::Database`] when the database is busy for too long or gone.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(match self {
-            Self::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Sqlite { write, waiting, .. } => {
+                let _waiting = Waiting::at(waiting);
+                Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?)
+            }
             Self::Pg(pool) => Tx::Pg(pool.begin().await?),
         })
+    }
+
+    /// Whether somebody may be waiting for a transaction to end. PostgreSQL does not say, so there it is always so.
+    #[must_use]
+    pub fn is_waited_for(&self) -> bool {
+        match self {
+            Self::Sqlite { waiting, .. } => waiting.load(Ordering::Relaxed) > 0,
+            Self::Pg(_) => true,
+        }
     }
 
     /// Closes all connections.
     pub async fn close(&self) {
         match self {
-            Self::Sqlite { read, write } => {
+            Self::Sqlite { read, write, .. } => {
                 read.close().await;
                 write.close().await;
             }
@@ -212,8 +271,17 @@ impl Tx {
         }
     }
 
+    const fn engine(&self) -> Engine {
+        match self {
+            Self::Sqlite(_) => Engine::Sqlite,
+            Self::Pg(_) => Engine::Pg,
+        }
+    }
+
     /// Inserts many rows with few statements. The text marks the place of the rows with `/*rows*/`; `columns` is the number of values
     /// a row binds. Returns how many rows the engine counted.
+    ///
+    /// The numbers of rows in a statement are few and the same each time, so that both engines find it prepared.
     ///
     /// # Errors
     /// [`StoreError::Database`].
@@ -224,16 +292,16 @@ impl Tx {
         rows: &[T],
         mut bind: impl FnMut(&mut Row<'_>, &T) -> Result<(), StoreError>,
     ) -> Result<u64, StoreError> {
-        /// The most values that one SQLite statement takes.
-        const VALUES: usize = 32_766;
+        let engine = self.engine();
         let mut count = 0;
-        for chunk in rows.chunks((VALUES / columns.max(1)).clamp(1, 2_000)) {
-            let mut query = self.q(sql);
-            query.text = query.text.replacen("/*rows*/", &query.args.placeholders(columns, chunk.len()), 1);
-            for row in chunk {
-                bind(&mut Row(&mut query.args), row)?;
-            }
-            count += query.exec().await?;
+        let mut rest = rows;
+        let mut next = take_rows(engine, sql, columns, &mut rest, &mut bind)?;
+        while let Some((text, args)) = next {
+            let query = Query { text, args, ..self.q(sql) };
+            // While the engine works on these rows, the next ones are made ready.
+            let (done, ready) = tokio::join!(query.exec(), async { take_rows(engine, sql, columns, &mut rest, &mut bind) });
+            count += done?;
+            next = ready?;
         }
         Ok(count)
     }
@@ -249,6 +317,31 @@ impl Tx {
         }
         Ok(())
     }
+}
+
+/// Takes the next rows of [`Tx::insert_many`]: the largest power of two that fits.
+fn take_rows<T>(
+    engine: Engine,
+    sql: Sql,
+    columns: usize,
+    rest: &mut &[T],
+    bind: &mut impl FnMut(&mut Row<'_>, &T) -> Result<(), StoreError>,
+) -> Result<Option<(String, Args)>, StoreError> {
+    let Some(length) = rest.len().checked_ilog2().map(|exponent| ROWS_OF_A_STATEMENT.min(1 << exponent)) else {
+        return Ok(None);
+    };
+    let (rows, others) = rest.split_at(length);
+    *rest = others;
+    let mut args = Args::none(engine);
+    let text = match engine {
+        Engine::Sqlite => sql.sqlite,
+        Engine::Pg => sql.pg,
+    };
+    let text = text.replacen("/*rows*/", &args.placeholders(columns, length), 1);
+    for row in rows {
+        bind(&mut Row(&mut args), row)?;
+    }
+    Ok(Some((text, args)))
 }
 
 /// One row of [`Tx::insert_many`].

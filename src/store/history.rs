@@ -146,6 +146,32 @@ impl Tx {
         now: Timestamp,
         random: &dyn Random,
     ) -> Result<Vec<Kept>, StoreError> {
+        let kept = self.append_only(tenant, key, lines, now, random).await?;
+        let (mut fresh, mut known): (Vec<MailboxId>, Vec<MailboxId>) = (Vec::new(), Vec::new());
+        for line in lines {
+            if line.new_address { &mut fresh } else { &mut known }.push(line.mailbox);
+        }
+        for mailboxes in [&mut fresh, &mut known] {
+            mailboxes.sort();
+            mailboxes.dedup();
+        }
+        self.refresh_reach(tenant.id, &fresh).await?;
+        self.follow_reach(tenant.id, &known).await?;
+        Ok(kept)
+    }
+
+    /// As [`Tx::append`], and leaves it to the caller to keep `reach` in step.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is kept then.
+    pub(crate) async fn append_only(
+        &mut self,
+        tenant: &Tenant,
+        key: &TenantKey,
+        lines: &[NewLine],
+        now: Timestamp,
+        random: &dyn Random,
+    ) -> Result<Vec<Kept>, StoreError> {
         if lines.is_empty() {
             return Ok(Vec::new());
         }
@@ -154,14 +180,14 @@ impl Tx {
         let mut persons = self.person_keys(tenant.id, key, lines, random).await?;
         let mut standings = self.standings_before(tenant.id, lines).await?;
         let mut written = Vec::with_capacity(lines.len());
-        for line in lines {
+        for (line, id) in lines.iter().zip(random::uuids(lines.len(), now, random)) {
             let person = persons.entry(line.address).or_insert_with(|| random::bytes(random));
             let payload = line.payload.to_string().into_bytes();
             let payload_mac = chain::payload_mac(person, &payload);
             let header = Header {
                 tenant: tenant.id,
                 seq: head.seq + 1,
-                id: StatementId(random::uuid(now, random)),
+                id: StatementId(id),
                 address: line.address,
                 purpose: line.purpose,
                 kind: line.kind,
@@ -186,18 +212,9 @@ impl Tx {
         }
         self.write_lines(tenant.id, &written).await?;
         self.q(sql!("chain_head/set")).bind(tenant.id.0).bind(head.seq).bind(head.hash.to_vec()).exec().await?;
-        let kept: Vec<Kept> = standings.into_values().collect();
+        let mut kept: Vec<Kept> = standings.into_values().collect();
+        kept.sort_unstable_by_key(|kept| (kept.address, kept.purpose));
         self.keep(tenant.id, &kept).await?;
-        let (mut fresh, mut known): (Vec<MailboxId>, Vec<MailboxId>) = (Vec::new(), Vec::new());
-        for line in lines {
-            if line.new_address { &mut fresh } else { &mut known }.push(line.mailbox);
-        }
-        for mailboxes in [&mut fresh, &mut known] {
-            mailboxes.sort();
-            mailboxes.dedup();
-        }
-        self.refresh_reach(tenant.id, &fresh).await?;
-        self.follow_reach(tenant.id, &known).await?;
         Ok(kept)
     }
 
