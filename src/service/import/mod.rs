@@ -10,6 +10,8 @@ mod read;
 mod records;
 mod rejects;
 mod report;
+mod seen;
+mod write;
 
 pub use report::{FoundColumn, ImportMode, ImportOptions, ImportReport};
 
@@ -22,7 +24,7 @@ use known::Known;
 use read::{Parsed, Understanding};
 use rejects::Rejects;
 use report::empty_report;
-use std::collections::HashSet;
+use seen::Seen;
 use std::io::{Read, Write};
 use std::ops::ControlFlow;
 
@@ -31,6 +33,9 @@ const SLICE: usize = 1_000;
 
 /// Slices that share a transaction while nobody waits.
 const SLICES: usize = 4;
+
+/// Slices that are looked up side by side where nothing is written.
+const SLICES_AHEAD: usize = 2;
 
 /// Rows of an export that are held and sorted by mailbox before they are written, so that a slice touches one part of an
 /// index and not all of it. More would write less and hold more.
@@ -106,7 +111,11 @@ impl Core {
             key: self.store.key_of(tenant)?,
             kind: options.kind,
             repeat: rejects.is_some(),
-            batch: if options.mode == ImportMode::Records && !dry { WINDOW } else { SLICE },
+            batch: match options.mode {
+                ImportMode::Records if dry => SLICES_AHEAD * SLICE,
+                ImportMode::Records => WINDOW,
+                _ => SLICE,
+            },
         };
         let mut reading = read::start(file, &options.mapping, needed, understanding).await?;
         let mut import = Import {
@@ -116,8 +125,8 @@ impl Core {
             options,
             purpose,
             purposes,
-            seen: HashSet::new(),
-            seen_records: HashSet::new(),
+            seen: Seen::default(),
+            seen_records: Seen::default(),
             report: empty_report(options.mode, dry, &reading.columns, &reading.headings, reading.delimiter),
             rejects: Rejects::start(rejects, &reading.headings, reading.delimiter)?,
             quiet: false,
@@ -153,9 +162,9 @@ struct Import<'a> {
     purpose: PurposeId,
     purposes: Vec<Purpose>,
     /// The beginnings of the keyed digests of the mailboxes that earlier rows named.
-    seen: HashSet<u64>,
+    seen: Seen,
     /// The same of the records.
-    seen_records: HashSet<u64>,
+    seen_records: Seen,
     report: ImportReport,
     rejects: Rejects<'a>,
     /// The last rows changed nothing, so that it pays to look before taking the writer.

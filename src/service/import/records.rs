@@ -1,37 +1,34 @@
-//! A CRM's export: records and the addresses they hold.
+//! A CRM's export: what its rows say of records and the addresses these hold.
 
-use crate::domain::consent::{Actor, Kind};
 use crate::domain::contact::RecordKind;
 use crate::domain::ids::{AddressId, MailboxId, PurposeId, RecordId};
 use crate::domain::triage::{Contact, Verdict, is_role, verdict_of};
 use crate::service::import::known::Known;
 use crate::service::import::read::Parsed;
-use crate::service::import::{Import, Progress, SLICE, SLICES, short};
+use crate::service::import::{Import, short};
 use crate::service::{Core, ServiceError};
-use crate::store::{Address, Ask, EVERY_PURPOSE, Keyed, NewLine, NewWithdrawal, Record, Tx, records_of_keys};
-use consentd_provider::{EmailAddress, Scope};
+use crate::store::{Address, Ask, Record, records_of_keys};
+use consentd_provider::EmailAddress;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
-use std::ops::ControlFlow;
 use std::vec::IntoIter;
 use uuid::Uuid;
 
 /// What a slice of records leads to.
-pub(super) struct RecordWork<'a> {
+pub(super) struct RecordWork<'c, 'r> {
     /// What became of each row.
-    verdicts: Vec<(Verdict, Option<String>)>,
-    new: Vec<Record>,
-    changed: Vec<Record>,
-    unchanged: u64,
-    mailboxes: Vec<(MailboxId, [u8; 32])>,
-    addresses: Vec<Address>,
-    lines: Vec<NewLine>,
-    /// New addresses on the suppression list: for what.
-    suppressed: Vec<(Address, Vec<PurposeId>)>,
-    /// Mailboxes whose records or spellings changed.
-    touched: BTreeSet<MailboxId>,
+    pub(super) verdicts: Vec<(Verdict, Option<String>)>,
+    pub(super) new: Vec<Record>,
+    pub(super) changed: Vec<Record>,
+    pub(super) unchanged: u64,
+    pub(super) mailboxes: Vec<(MailboxId, [u8; 32])>,
+    /// New addresses with the row each was found in, and for what it is on the suppression list.
+    pub(super) addresses: Vec<Address>,
+    pub(super) found: Vec<(&'r Parsed, Vec<PurposeId>)>,
+    /// Mailboxes whose records changed.
+    pub(super) touched: BTreeSet<MailboxId>,
     fresh: Fresh,
-    ids: Ids<'a>,
+    ids: Ids<'c>,
 }
 
 /// The addresses that a slice makes known, beside those the database knows.
@@ -65,8 +62,8 @@ impl<'a> Ids<'a> {
     }
 }
 
-impl RecordWork<'_> {
-    fn is_nothing(&self) -> bool {
+impl RecordWork<'_, '_> {
+    pub(super) fn is_nothing(&self) -> bool {
         self.new.is_empty() && self.changed.is_empty() && self.mailboxes.is_empty() && self.addresses.is_empty()
     }
 }
@@ -89,81 +86,12 @@ impl<'c> Import<'c> {
         }
     }
 
-    pub(super) async fn check_records(&mut self, rows: &[Parsed]) -> Result<(), ServiceError> {
-        let work = self.weigh_records(&mut self.core.store.db.clone(), rows).await?;
-        self.account(rows, work);
-        Ok(())
-    }
-
-    /// Writes the rows in the order of their mailboxes. Says whether to go on.
-    pub(super) async fn write_records(
-        &mut self,
-        mut rows: Vec<Parsed>,
-        progress: &Progress<'_>,
-    ) -> Result<ControlFlow<()>, ServiceError> {
-        rows.sort_by_key(|row| row.people.first().map(|(_, mac)| *mac));
-        let mut slices = rows.chunks(SLICE);
-        let mut next = slices.next();
-        while let Some(slice) = next {
-            if self.quiet && self.is_known(slice).await? {
-                next = slices.next();
-            } else {
-                self.write_slices(&mut next, &mut slices).await?;
-            }
-            if progress(&self.report).is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-        }
-        Ok(ControlFlow::Continue(()))
-    }
-
-    /// Whether everything these rows say is there already; then they are done, and no writer was kept waiting.
-    async fn is_known(&mut self, slice: &[Parsed]) -> Result<bool, ServiceError> {
-        let work = self.weigh_records(&mut self.core.store.db.clone(), slice).await?;
-        if !work.is_nothing() {
-            return Ok(false);
-        }
-        self.account(slice, work);
-        Ok(true)
-    }
-
-    /// Writes slices with one transaction: one if somebody waits for it to end, else a few.
-    async fn write_slices<'r>(
-        &mut self,
-        next: &mut Option<&'r [Parsed]>,
-        slices: &mut impl Iterator<Item = &'r [Parsed]>,
-    ) -> Result<(), ServiceError> {
-        let mut tx = self.core.store.begin().await?;
-        tx.lock_head(self.tenant.id).await?;
-        let mut written = 0;
-        while let Some(slice) = *next {
-            let mut work = self.weigh_records(&mut tx, slice).await?;
-            self.quiet = work.is_nothing();
-            self.save_records(&mut tx, &mut work).await?;
-            self.account(slice, work);
-            *next = slices.next();
-            written += 1;
-            if written == SLICES || self.quiet || self.core.store.db.is_waited_for() {
-                break;
-            }
-        }
-        Ok(tx.commit().await?)
-    }
-
-    /// Counts what became of these rows.
-    fn account(&mut self, rows: &[Parsed], work: RecordWork<'_>) {
-        let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
-        self.report.records_created += count(work.new.len());
-        self.report.records_updated += count(work.changed.len());
-        self.report.records_unchanged += work.unchanged;
-        self.report.addresses_created += count(work.addresses.len());
-        self.report.suppressed += count(work.suppressed.len());
-        for (row, (verdict, why)) in rows.iter().zip(work.verdicts) {
-            self.count(row, verdict, why.as_deref(), false);
-        }
-    }
-
-    async fn weigh_records<A: Ask>(&self, ask: &mut A, rows: &[Parsed]) -> Result<RecordWork<'c>, ServiceError> {
+    /// Judges the rows of a slice and prepares what is to be written.
+    pub(super) async fn weigh_records<'r, A: Ask>(
+        &self,
+        ask: &mut A,
+        rows: &'r [Parsed],
+    ) -> Result<RecordWork<'c, 'r>, ServiceError> {
         let known = self.known(ask, rows).await?;
         let mut records = self.records_of(ask, rows).await?;
         let mut work = RecordWork {
@@ -173,8 +101,7 @@ impl<'c> Import<'c> {
             unchanged: 0,
             mailboxes: Vec::new(),
             addresses: Vec::new(),
-            lines: Vec::new(),
-            suppressed: Vec::new(),
+            found: Vec::new(),
             touched: BTreeSet::new(),
             fresh: Fresh::default(),
             ids: Ids::new(self.core, rows.len()),
@@ -239,19 +166,15 @@ impl<'c> Import<'c> {
     }
 
     /// Compares a row with the kept record and notes what has to be written.
-    fn add_record(
+    fn add_record<'r>(
         &self,
-        work: &mut RecordWork<'_>,
-        row: &Parsed,
+        work: &mut RecordWork<'_, 'r>,
+        row: &'r Parsed,
         contact: &Contact,
         kept: Option<Record>,
         known: &Known,
     ) {
-        let addresses = row
-            .people
-            .iter()
-            .map(|(email, mac)| self.address(work, (email, mac), row, contact, known))
-            .collect();
+        let addresses = row.people.iter().map(|(email, mac)| self.address(work, (email, mac), row, known)).collect();
         let id = || RecordId(work.ids.next(|ids| &mut ids.records));
         let record = merged(kept.as_ref(), contact, self.options.kind, addresses, id);
         match kept {
@@ -268,12 +191,11 @@ impl<'c> Import<'c> {
     }
 
     /// The subject of an address: the known one, or a new one that nobody ever asked.
-    fn address(
+    fn address<'r>(
         &self,
-        work: &mut RecordWork<'_>,
+        work: &mut RecordWork<'_, 'r>,
         (email, mac): (&EmailAddress, &[u8; 32]),
-        row: &Parsed,
-        contact: &Contact,
+        row: &'r Parsed,
         known: &Known,
     ) -> (AddressId, MailboxId) {
         let mailbox = known.mailbox(mac).unwrap_or_else(|| {
@@ -292,29 +214,7 @@ impl<'c> Import<'c> {
         let id = AddressId(work.ids.next(|ids| &mut ids.addresses));
         let address = Address { id, mailbox, email: email.clone(), role: is_role(email) };
         work.fresh.addresses.insert(email.clone(), address.id);
-        let evidence = self.evidence(row, contact);
-        let line = |purpose, kind, actor| NewLine {
-            address: address.id,
-            mailbox,
-            purpose,
-            kind,
-            actor,
-            detail: None,
-            payload: json!({ "address": email.as_str(), "evidence": evidence, "act": Value::Null }),
-            new_address: true,
-        };
-        work.lines.push(line(None, Kind::Imported, Actor::Operator));
-        let suppressed = known.suppressed(mac);
-        if !suppressed.is_empty() {
-            let purposes: Vec<Option<PurposeId>> = if suppressed.contains(&EVERY_PURPOSE) {
-                vec![None]
-            } else {
-                suppressed.iter().copied().map(Some).collect()
-            };
-            work.lines
-                .extend(purposes.into_iter().map(|purpose| line(purpose, Kind::SuppressionMatched, Actor::System)));
-            work.suppressed.push((address.clone(), suppressed.to_vec()));
-        }
+        work.found.push((row, known.suppressed(mac).to_vec()));
         work.addresses.push(address);
         (id, mailbox)
     }
@@ -328,47 +228,6 @@ impl<'c> Import<'c> {
             map.insert("shown_by".into(), contact.evidence.clone().into());
         }
         evidence
-    }
-
-    async fn save_records(&self, tx: &mut Tx, work: &mut RecordWork<'_>) -> Result<(), ServiceError> {
-        let now = self.core.now();
-        let tenant = self.tenant.id;
-        tx.insert_mailboxes(tenant, &work.mailboxes).await?;
-        tx.insert_addresses(tenant, &work.addresses, now).await?;
-        let records: Vec<Keyed<'_>> = work.new.iter().chain(&work.changed).map(Keyed::of).collect();
-        let changed: Vec<RecordId> = work.changed.iter().map(|record| record.id).collect();
-        tx.save_records(tenant, &records, &changed, now).await?;
-        let kept = tx.append_only(self.tenant, self.key, &work.lines, now, &*self.core.random).await?;
-        tx.add_reach(tenant, work.mailboxes.iter().map(|(mailbox, _)| *mailbox), &work.addresses, &records, &kept).await?;
-        // Nobody was ever asked at a new mailbox, so no plan needs to look at it.
-        for (mailbox, _) in &work.mailboxes {
-            work.touched.remove(mailbox);
-        }
-        let touched: Vec<MailboxId> = work.touched.iter().copied().collect();
-        tx.mark_all_dirty(tenant, &touched, now).await?;
-        tx.refresh_reach(tenant, &touched).await?;
-        for (address, purposes) in &work.suppressed {
-            let seq = kept.iter().filter(|kept| kept.address == address.id).map(|kept| kept.standing.seq).max();
-            let everything = self.purposes.iter().map(|purpose| &purpose.id).chain([&EVERY_PURPOSE]);
-            let everything = everything.into_iter().all(|purpose| purposes.contains(purpose));
-            let scopes: Vec<(Option<PurposeId>, Scope)> = if everything {
-                vec![(None, Scope::Everything)]
-            } else {
-                purposes.iter().map(|purpose| (Some(*purpose), Scope::Purpose)).collect()
-            };
-            for (purpose, scope) in scopes {
-                let new = NewWithdrawal {
-                    mailbox: address.mailbox,
-                    address: address.id,
-                    purpose,
-                    scope,
-                    reason: Kind::SuppressionMatched.word(),
-                    seq: seq.unwrap_or(0),
-                };
-                tx.queue_withdrawal(tenant, &new, now).await?;
-            }
-        }
-        Ok(())
     }
 }
 
