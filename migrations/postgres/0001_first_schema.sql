@@ -81,7 +81,8 @@ CREATE TABLE mailbox (
     UNIQUE (tenant_id, mac)
 );
 
--- The subject of consent: an exact address.
+-- The subject of consent: an exact address. Its text decides its mailbox, so it is unique if it is unique there; an index that begins with
+-- the mailbox takes new rows at its end.
 CREATE TABLE address (
     tenant_id  UUID NOT NULL,
     id         UUID NOT NULL,
@@ -90,7 +91,7 @@ CREATE TABLE address (
     role       BOOLEAN NOT NULL,
     created_at BIGINT NOT NULL,
     PRIMARY KEY (tenant_id, id),
-    UNIQUE (tenant_id, exact),
+    UNIQUE (tenant_id, mailbox_id, exact),
     FOREIGN KEY (tenant_id, mailbox_id) REFERENCES mailbox (tenant_id, id)
 );
 CREATE INDEX address_by_mailbox ON address (tenant_id, mailbox_id, id);
@@ -184,7 +185,7 @@ CREATE TABLE reach (
     PRIMARY KEY (tenant_id, purpose_id, mailbox_id, record_id)
 );
 -- Narrower than on SQLite: an entry here may not hold long texts, and groups are counted by hashing.
-CREATE INDEX reach_by_state ON reach (tenant_id, purpose_id, spelled, shared, state, flags, in_crm, valid_until, kind);
+CREATE INDEX reach_by_state ON reach (tenant_id, purpose_id, spelled, shared, state, flags, in_crm, valid_until, mailbox_id, record_id, kind);
 
 -- Keyed digests of people who said no; kept after erasure, checked before import. The nil purpose means all.
 CREATE TABLE suppression (

@@ -83,7 +83,8 @@ CREATE TABLE mailbox (
     UNIQUE (tenant_id, mac)
 ) STRICT, WITHOUT ROWID;
 
--- The subject of consent: an exact address.
+-- The subject of consent: an exact address. Its text decides its mailbox, so it is unique if it is unique there; an index that begins with
+-- the mailbox takes new rows at its end.
 CREATE TABLE address (
     tenant_id  BLOB NOT NULL,
     id         BLOB NOT NULL,
@@ -92,10 +93,9 @@ CREATE TABLE address (
     role       INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     PRIMARY KEY (tenant_id, id),
-    UNIQUE (tenant_id, exact),
+    UNIQUE (tenant_id, mailbox_id, exact),
     FOREIGN KEY (tenant_id, mailbox_id) REFERENCES mailbox (tenant_id, id)
 ) STRICT;
-CREATE INDEX address_by_mailbox ON address (tenant_id, mailbox_id, id);
 
 CREATE TABLE record_address (
     tenant_id  BLOB NOT NULL,
@@ -108,6 +108,7 @@ CREATE TABLE record_address (
     FOREIGN KEY (tenant_id, address_id) REFERENCES address (tenant_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX record_address_by_mailbox ON record_address (tenant_id, mailbox_id, record_id);
+CREATE INDEX address_by_mailbox ON address (tenant_id, mailbox_id, id);
 
 -- The key of a person's payloads. Destroying the row is the erasure.
 CREATE TABLE subject_key (
@@ -185,9 +186,10 @@ CREATE TABLE reach (
     search       TEXT NOT NULL,
     PRIMARY KEY (tenant_id, purpose_id, mailbox_id, record_id)
 ) STRICT, WITHOUT ROWID;
--- Counting by standing follows this index's order and reads nothing else, whatever the filter: SQLite would sort the rows otherwise.
-CREATE INDEX reach_by_state ON reach (tenant_id, purpose_id, spelled, shared, state, flags, in_crm, valid_until, kind, postcode,
-    prospect, professional, language, country_key, town_key, tag_keys, search);
+-- Counting by standing reads stretches of this index and nothing else, whatever is asked of records. Searching texts reads the table.
+-- The ids stand before what filters look at, so that an import writes it in the order of its rows and not all over the place.
+CREATE INDEX reach_by_state ON reach (tenant_id, purpose_id, spelled, shared, state, flags, in_crm, valid_until, mailbox_id, record_id,
+    kind, postcode, prospect, professional, language, country_key, town_key, tag_keys);
 
 -- Keyed digests of people who said no; kept after erasure, checked before import. The nil purpose means all.
 CREATE TABLE suppression (

@@ -143,6 +143,12 @@ impl Core {
         }
     }
 
+    /// New ids that ascend.
+    #[must_use]
+    pub fn ids(&self, count: usize) -> Vec<Uuid> {
+        crate::random::uuids(count, self.now(), &*self.random)
+    }
+
     /// The descriptor of a provider.
     ///
     /// # Errors

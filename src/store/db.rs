@@ -16,7 +16,15 @@ use sqlx::{
 use std::fs::OpenOptions;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+/// Rows that SQLite's thread may be ahead of whoever takes them; each time it is further, both threads stop.
+const ROWS_AHEAD: usize = 1_000;
+
+/// Statements that the writer of SQLite keeps prepared; an import uses a hundred in turn.
+const WRITER_STATEMENTS: usize = 250;
 
 /// A named statement, usually one text for both engines.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +60,22 @@ impl<'t, T> Bind<'t> for T where T: Send + Encode<'t, Sqlite> + Type<Sqlite> + E
 pub trait Record: Send + Unpin + for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> {}
 impl<T> Record for T where T: Send + Unpin + for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> {}
 
+/// Somebody who waits for the writer, until dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn at(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// The pools of one database.
 #[derive(Debug, Clone)]
 pub enum Db {
@@ -61,6 +85,8 @@ pub enum Db {
         read: SqlitePool,
         /// The one writer.
         write: SqlitePool,
+        /// How many wait for the writer.
+        waiting: Arc<AtomicUsize>,
     },
     /// PostgreSQL.
     Pg(PgPool),
@@ -99,13 +125,26 @@ enum Exec<'e> {
     Pg(&'e mut PgConnection),
 }
 
-enum Args {
+pub(super) enum Args {
     Sqlite(SqliteArguments),
     Pg(PgArguments),
 }
 
+#[derive(Clone, Copy)]
+pub(super) enum Engine {
+    Sqlite,
+    Pg,
+}
+
 impl Args {
-    fn add<'t, T: Bind<'t>>(&mut self, value: T) -> Result<(), StoreError> {
+    pub(super) fn none(engine: Engine) -> Self {
+        match engine {
+            Engine::Sqlite => Self::Sqlite(SqliteArguments::default()),
+            Engine::Pg => Self::Pg(PgArguments::default()),
+        }
+    }
+
+    pub(super) fn add<'t, T: Bind<'t>>(&mut self, value: T) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(args) => args.add(value),
             Self::Pg(args) => args.add(value),
@@ -117,8 +156,8 @@ impl Args {
 /// A statement with its values, ready to run.
 pub struct Query<'e> {
     exec: Exec<'e>,
-    text: String,
-    args: Args,
+    pub(super) text: String,
+    pub(super) args: Args,
     error: Option<StoreError>,
 }
 
@@ -148,21 +187,22 @@ impl Db {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(30))
-            .pragma("cache_size", "-65536")
+            .pragma("cache_size", "-32768")
             .pragma("wal_autocheckpoint", "4000")
-            .pragma("temp_store", "memory");
+            .pragma("temp_store", "memory")
+            .row_buffer_size(ROWS_AHEAD);
         // SQLite ends a transaction by itself when the disk is full or fails. sqlx cannot roll it back then and takes the
         // connection for one in a transaction from then on, which nobody could begin another on.
         let write = SqlitePoolOptions::new()
             .max_connections(1)
             .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
-            .connect_with(options.clone())
+            .connect_with(options.clone().statement_cache_capacity(WRITER_STATEMENTS))
             .await?;
         let read = SqlitePoolOptions::new()
             .max_connections(connections.max(1))
             .connect_with(options.create_if_missing(false).read_only(true).pragma("cache_size", "-8192"))
             .await?;
-        Ok(Self::Sqlite { read, write })
+        Ok(Self::Sqlite { read, write, waiting: Arc::default() })
     }
 
     /// Whether several daemons may share this database.
@@ -201,15 +241,27 @@ impl Db {
     /// [`StoreError::Database`] when the database is busy for too long or gone.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(match self {
-            Self::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Sqlite { write, waiting, .. } => {
+                let _waiting = Waiting::at(waiting);
+                Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?)
+            }
             Self::Pg(pool) => Tx::Pg(pool.begin().await?),
         })
+    }
+
+    /// Whether somebody may be waiting for a transaction to end. PostgreSQL does not say, so there it is always so.
+    #[must_use]
+    pub fn is_waited_for(&self) -> bool {
+        match self {
+            Self::Sqlite { waiting, .. } => waiting.load(Ordering::Relaxed) > 0,
+            Self::Pg(_) => true,
+        }
     }
 
     /// Closes all connections.
     pub async fn close(&self) {
         match self {
-            Self::Sqlite { read, write } => {
+            Self::Sqlite { read, write, .. } => {
                 read.close().await;
                 write.close().await;
             }
@@ -225,32 +277,6 @@ impl Tx {
             Self::Sqlite(tx) => Query::new(Exec::Sqlite(&mut *tx), sql),
             Self::Pg(tx) => Query::new(Exec::Pg(&mut *tx), sql),
         }
-    }
-
-    /// Inserts many rows with few statements. The text marks the place of the rows with `/*rows*/`; `columns` is the number of values
-    /// a row binds. Returns how many rows the engine counted.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
-    pub async fn insert_many<T>(
-        &mut self,
-        sql: Sql,
-        columns: usize,
-        rows: &[T],
-        mut bind: impl FnMut(&mut Row<'_>, &T) -> Result<(), StoreError>,
-    ) -> Result<u64, StoreError> {
-        /// The most values that one SQLite statement takes.
-        const VALUES: usize = 32_766;
-        let mut count = 0;
-        for chunk in rows.chunks((VALUES / columns.max(1)).clamp(1, 2_000)) {
-            let mut query = self.q(sql);
-            query.text = query.text.replacen("/*rows*/", &query.args.placeholders(columns, chunk.len()), 1);
-            for row in chunk {
-                bind(&mut Row(&mut query.args), row)?;
-            }
-            count += query.exec().await?;
-        }
-        Ok(count)
     }
 
     /// Makes it durable.
@@ -276,44 +302,6 @@ fn end_if_unsynced(error: &sqlx::Error) {
     if code.is_some_and(|code| UNSYNCED.contains(&&*code)) {
         tracing::error!("the disk did not keep a commit; ending, so that the next start reads what is really there");
         std::process::exit(1);
-    }
-}
-
-/// One row of [`Tx::insert_many`].
-pub struct Row<'a>(&'a mut Args);
-
-impl Row<'_> {
-    /// The next value.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`] when the value cannot be encoded.
-    pub fn bind<'t, T: Bind<'t>>(&mut self, value: T) -> Result<&mut Self, StoreError> {
-        self.0.add(value)?;
-        Ok(self)
-    }
-}
-
-impl Args {
-    /// `(?,?),(?,?)` for SQLite, which looks numbered names up one by one; `($1,$2),($3,$4)` for PostgreSQL.
-    fn placeholders(&self, columns: usize, rows: usize) -> String {
-        let mut text = String::with_capacity(rows * columns * 6);
-        for row in 0..rows {
-            text.push_str(if row == 0 { "(" } else { ",(" });
-            for column in 0..columns {
-                if column > 0 {
-                    text.push(',');
-                }
-                match self {
-                    Self::Sqlite(_) => text.push('?'),
-                    Self::Pg(_) => {
-                        text.push('$');
-                        text.push_str(&(row * columns + column + 1).to_string());
-                    }
-                }
-            }
-            text.push(')');
-        }
-        text
     }
 }
 

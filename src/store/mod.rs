@@ -1,6 +1,7 @@
 //! The database. The only module that imports sqlx; one file per noun, SQL in `sql/<noun>/<verb>.sql`.
 
 mod address;
+mod append;
 mod bell;
 mod connection;
 pub(crate) mod db;
@@ -19,6 +20,7 @@ mod purpose;
 mod reach;
 mod record;
 mod reserve;
+mod rows;
 mod run;
 mod search;
 mod sole;
@@ -57,9 +59,10 @@ pub use walk::{Difference, RemoteSummary, Seen, Stranger, Walk};
 pub use withdrawal::{NewWithdrawal, Phase, Waiting, Withdrawal, scope_word};
 
 pub(crate) use address::{addresses_of_mailboxes, mailboxes_by_mac, suppressed};
+pub(crate) use append::Whose;
 pub(crate) use db::Ask;
 pub(crate) use people::people;
-pub(crate) use record::{mailboxes_in_crm, records_of_keys};
+pub(crate) use record::{Keyed, mailboxes_in_crm, records_of_keys};
 pub(crate) use standing::standings_of_mailboxes;
 
 use std::sync::Arc;
