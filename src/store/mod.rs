@@ -62,7 +62,8 @@ pub(crate) use address::{addresses_of_mailboxes, mailboxes_by_mac, suppressed};
 pub(crate) use append::Whose;
 pub(crate) use db::Ask;
 pub(crate) use people::people;
-pub(crate) use record::{Keyed, mailboxes_in_crm, records_of_keys};
+pub use record::Keyed;
+pub(crate) use record::{mailboxes_in_crm, records_of_keys};
 pub(crate) use standing::standings_of_mailboxes;
 
 use std::sync::Arc;

@@ -72,7 +72,7 @@ impl TryFrom<Row> for Record {
 }
 
 /// A record with the folded texts it is searched by.
-pub(crate) struct Keyed<'a> {
+pub struct Keyed<'a> {
     pub(crate) record: &'a Record,
     pub(crate) search: String,
     pub(crate) town_key: String,
@@ -81,7 +81,9 @@ pub(crate) struct Keyed<'a> {
 }
 
 impl<'a> Keyed<'a> {
-    pub(crate) fn of(record: &'a Record) -> Self {
+    /// The texts of a record.
+    #[must_use]
+    pub fn of(record: &'a Record) -> Self {
         let person = &record.person;
         Self {
             record,
@@ -162,7 +164,7 @@ impl Tx {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub(crate) async fn save_records(
+    pub async fn save_records(
         &mut self,
         tenant: TenantId,
         records: &[Keyed<'_>],

@@ -5,7 +5,7 @@ use consentd::domain::consent::{Act, Actor, Kind, OperatorAct};
 use consentd::domain::contact::{Person, RecordKind};
 use consentd::domain::ids::{AddressId, MailboxId, RecordId};
 use consentd::service::consent::Saying;
-use consentd::store::{Address, NewLine, Record};
+use consentd::store::{Address, Keyed, NewLine, Record};
 use consentd_provider::EmailAddress;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -54,7 +54,7 @@ async fn crowd(world: &World, account: &Account, numbers: Range<usize>) -> Vec<A
     let mut tx = world.core.store.begin().await.unwrap();
     tx.insert_mailboxes(tenant, &mailboxes).await.unwrap();
     tx.insert_addresses(tenant, &addresses, now).await.unwrap();
-    tx.save_records(tenant, &records, &[], now).await.unwrap();
+    tx.save_records(tenant, &records.iter().map(Keyed::of).collect::<Vec<_>>(), &[], now).await.unwrap();
     tx.append(&account.tenant, &account.key, &lines, now, &*world.core.random).await.unwrap();
     tx.mark_all_dirty(tenant, &mailbox_ids, now).await.unwrap();
     tx.commit().await.unwrap();

@@ -13,7 +13,7 @@ use consentd::sandbox::{Account, Accounts, Clockwork, Sandbox};
 use consentd::service::Core;
 use consentd::service::connection::NewConnection;
 use consentd::store::{
-    Address, Connection, ConnectionState, MasterKey, NewLine, NewTenant, Purpose, Record, Run, RunState, Tenant,
+    Address, Connection, ConnectionState, Keyed, MasterKey, NewLine, NewTenant, Purpose, Record, Run, RunState, Tenant,
     TenantKey,
 };
 use consentd_provider::emulator::EmulatedProvider;
@@ -184,7 +184,7 @@ impl Stage {
         let mut tx = self.core.store.begin().await?;
         tx.insert_mailboxes(tenant, &mailboxes).await?;
         tx.insert_addresses(tenant, &addresses, now).await?;
-        tx.save_records(tenant, &records, &[], now).await?;
+        tx.save_records(tenant, &records.iter().map(Keyed::of).collect::<Vec<_>>(), &[], now).await?;
         tx.append(&self.tenant, &self.key, &lines, now, &*self.core.random).await?;
         tx.commit().await?;
         Ok(addresses)
