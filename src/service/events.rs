@@ -89,10 +89,10 @@ impl Core {
                 continue;
             };
             let turn = spoken.entry(mailbox).or_default();
-            let named = Named { heard, place, email, mailbox };
+            let one = Named { heard, place, email, mailbox };
             match turns.get_mut(*turn) {
-                Some(others) => others.push(named),
-                None => turns.push(vec![named]),
+                Some(others) => others.push(one),
+                None => turns.push(vec![one]),
             }
             *turn += 1;
         }

@@ -191,6 +191,7 @@ impl<'c> Import<'c> {
     }
 
     /// The subject of an address: the known one, or a new one that nobody ever asked.
+    #[expect(clippy::unused_self, reason = "reads like its siblings")]
     fn address<'r>(
         &self,
         work: &mut RecordWork<'_, 'r>,

@@ -6,7 +6,7 @@ use crate::service::ServiceError;
 use crate::service::import::read::Parsed;
 use crate::service::import::records::RecordWork;
 use crate::service::import::{Import, Progress, SLICE, SLICES, SLICES_AHEAD};
-use crate::store::{Address, EVERY_PURPOSE, Kept, Keyed, NewLine, NewWithdrawal, StoreError, Tx, Whose};
+use crate::store::{Address, EVERY_PURPOSE, Kept, Keyed, NewLine, NewWithdrawal, Tx, Whose};
 use consentd_provider::Scope;
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
@@ -124,10 +124,10 @@ impl Import<'_> {
         };
         let sealed = async {
             let lines = self.lines(work).await;
-            Ok::<_, StoreError>(before.seal(whose, &lines).await?)
+            before.seal(whose, &lines).await
         };
         let (stored, sealed) = tokio::join!(stored, sealed);
-        let (_, ready) = (stored?, sealed?);
+        let ((), ready) = (stored?, sealed?);
         tx.write(tenant, &ready).await?;
         let mailboxes = work.mailboxes.iter().map(|(mailbox, _)| *mailbox);
         tx.add_reach(tenant, mailboxes, &work.addresses, &records, &ready.kept).await?;
