@@ -84,7 +84,7 @@ async fn take(
     headers: HeaderMap,
     body: Bytes,
 ) -> StatusCode {
-    let shown = headers.get(AUTHORIZATION).map(|value| value.as_bytes());
+    let shown = headers.get(AUTHORIZATION).map(axum::http::HeaderValue::as_bytes);
     if secret != shared.secret || shown != Some(shared.authorization.as_bytes()) {
         return StatusCode::UNAUTHORIZED;
     }

@@ -1,7 +1,7 @@
 //! Deliveries as Mailjet and Brevo make them: of the kinds that the product registers for, about people it knows.
 
 use crate::house::{email, mixed};
-use std::time::{SystemTime, UNIX_EPOCH};
+use consentd::clock::{Clock, SECOND, SystemClock, Timestamp};
 
 /// Whose deliveries.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub enum Sender {
 
 /// The body of the `nth` delivery with so many events, each like no other.
 pub fn body(sender: Sender, nth: u64, events: u64, people: u64) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let now = SystemClock.now() / SECOND;
     let mut text = String::with_capacity(512 * usize::try_from(events).unwrap_or(1));
     if events > 1 {
         text.push('[');
@@ -34,7 +34,7 @@ pub fn body(sender: Sender, nth: u64, events: u64, people: u64) -> String {
     text
 }
 
-fn mailjet(n: u64, email: &str, now: u64) -> String {
+fn mailjet(n: u64, email: &str, now: Timestamp) -> String {
     let (name, rest) = match n % 20 {
         0..8 => (
             "bounce",
@@ -56,7 +56,7 @@ fn mailjet(n: u64, email: &str, now: u64) -> String {
     )
 }
 
-fn brevo(n: u64, email: &str, now: u64) -> String {
+fn brevo(n: u64, email: &str, now: Timestamp) -> String {
     let (name, rest) = match n % 20 {
         0..8 => ("soft_bounce", r#""reason":"452 4.2.2 over quota""#),
         8..13 => ("hard_bounce", r#""reason":"550 5.1.1 unknown user""#),

@@ -92,7 +92,7 @@ impl Product {
             if open == 0 {
                 return Ok(());
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            self.house.core.clock.sleep(Duration::from_millis(100)).await;
         }
         anyhow::bail!("deliveries are not read after {PATIENCE} seconds")
     }
