@@ -67,7 +67,7 @@ pub fn below(random: &dyn Random, bound: u64) -> u64 {
     u64::from_be_bytes(bytes(random)).checked_rem(bound).unwrap_or(0)
 }
 
-/// As many of [`uuid`], in ascending order and drawn in one go.
+/// As many of [`uuid()`], in ascending order and drawn in one go.
 #[must_use]
 pub fn uuids(count: usize, now: Timestamp, random: &dyn Random) -> Vec<Uuid> {
     let millis = u64::try_from(now / 1000).unwrap_or(0);

@@ -27,7 +27,9 @@ impl Database {
     pub(super) fn validate(&self) -> Result<(), Unusable> {
         let known = ["sqlite://", "postgres://", "postgresql://"].iter().any(|scheme| self.url.starts_with(scheme));
         need(known, "database.url", "write `sqlite://PATH` or `postgres://USER:PASSWORD@HOST/NAME`")?;
-        need(self.reserve_mib <= 4_096, "database.reserve_mib", "write a number from 0 to 4096")?;
+        // Smaller than SQLite's log may grow before it is emptied, it would be used up before a withdrawal is carried out.
+        let enough = self.reserve_mib == 0 || (24..=4_096).contains(&self.reserve_mib);
+        need(enough, "database.reserve_mib", "write 0, or a number from 24 to 4096")?;
         need((1..=500).contains(&self.connections), "database.connections", "write a number from 1 to 500")
     }
 }

@@ -308,7 +308,7 @@ fn end_if_unsynced(error: &sqlx::Error) {
 /// Makes the file, if there is none, readable for its owner only; SQLite gives its log the same rights.
 fn private(file: &Path) -> Result<(), StoreError> {
     let mut options = OpenOptions::new();
-    options.create(true).append(true);
+    options.create(true).write(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(file).map_err(sqlx::Error::Io)?;

@@ -51,9 +51,12 @@ impl Reserve {
         if room.f_bavail.saturating_mul(room.f_frsize) < area.bytes.saturating_mul(2) {
             return Ok(false);
         }
-        let file = File::options().create(true).write(true).truncate(false).open(&area.file)?;
+        // It is in its place only when it is whole: half of one would look as if it had been given up.
+        let making = area.file.with_extension("db-reserve-making");
+        let file = File::create(&making)?;
         fallocate(&file, FallocateFlags::empty(), 0, area.bytes)?;
         file.sync_all()?;
+        std::fs::rename(&making, &area.file)?;
         Ok(true)
     }
 

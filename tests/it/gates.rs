@@ -12,7 +12,7 @@ fn acceptances_and_proofs_are_made_in_one_place_each() {
         ("OperatorAct::ImportProof(", &["src/service/import/legacy.rs"]),
         (".lift_suppression(", &["src/service/consent.rs"]),
         ("Basis {", &["src/domain/fold.rs", "src/store/standing.rs", "src/store/search.rs"]),
-        ("NewLine {", &["src/service/consent.rs", "src/service/import/records.rs", "src/service/sync/reconcile.rs"]),
+        ("NewLine {", &["src/service/consent.rs", "src/service/import/write.rs", "src/service/sync/reconcile.rs"]),
         (".append(", &["src/service/consent.rs", "src/service/import/records.rs", "src/service/sync/reconcile.rs"]),
     ];
     let mut found = Vec::new();

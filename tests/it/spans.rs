@@ -60,6 +60,8 @@ impl Spans {
 
 #[tokio::test]
 async fn a_sync_is_one_trace_from_the_connection_to_the_call() {
+    // While one subscriber is all there is, a call site that another test's thread reaches first is switched off for good.
+    let _another = tracing::Dispatch::new(tracing_subscriber::registry());
     let spans = Spans::default();
     let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(spans.clone()));
     let mut journey = Journey::begin(Engine::Sqlite).await;

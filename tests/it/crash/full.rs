@@ -17,8 +17,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// MiB of the emergency area on a disk of 32.
-const RESERVE: u64 = 4;
+/// MiB of the emergency area on a disk of 64: room for the log to fill up once (16 MiB) and then some.
+const RESERVE: u64 = 24;
 /// Says that this process has mounts of its own.
 const INSIDE: &str = "CONSENTD_TEST_HAS_OWN_MOUNTS";
 const NAME: &str = "crash::full::on_a_full_disk_nothing_is_lost_and_people_can_still_say_no";
@@ -101,7 +101,7 @@ async fn on_a_small_disk() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let disk = folder.path().join("disk");
     fs::create_dir(&disk).expect("a folder");
-    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=32m", "none"]).arg(&disk).status();
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64m", "none"]).arg(&disk).status();
     assert!(mount.expect("mount is there").success());
     let url = format!("sqlite://{}/consentd.db", disk.display());
     let mut house = House::bare(folder, Some(url), &format!("[database]\nreserve_mib = {RESERVE}"));
