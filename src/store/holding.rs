@@ -358,11 +358,19 @@ impl Tx {
         Ok(())
     }
 
-    /// Marks lines that were sent by somebody who is gone: nobody knows what came of them.
+    /// Marks lines that were sent by somebody who is gone: nobody knows what came of them, and until `until` their
+    /// subscriptions may land.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn orphan_ledger(&mut self, tenant: TenantId, connection: ConnectionId) -> Result<u64, StoreError> {
+    pub async fn orphan_ledger(
+        &mut self,
+        tenant: TenantId,
+        connection: ConnectionId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.q(sql!("holding/orphaned")).bind(tenant.0).bind(connection.0).bind(now).bind(until).exec().await?;
         self.q(sql!("ledger/orphaned")).bind(tenant.0).bind(connection.0).exec().await
     }
 }

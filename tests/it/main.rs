@@ -33,6 +33,7 @@ mod layers;
 mod matrix;
 mod pages;
 mod people;
+mod race;
 mod raise;
 mod readme;
 mod review;

@@ -10,6 +10,7 @@ const WAITS: [Timestamp; 6] = [2 * SECOND, 5 * SECOND, 15 * SECOND, 30 * SECOND,
 
 impl Session<'_> {
     /// Asks after one job that is due.
+    // race model: `Action::Follow` in tests/it/race/steps.rs
     pub(super) async fn follow_jobs(&self) -> Result<bool, ServiceError> {
         let (tenant, connection) = (self.tenant.id, self.connection.id);
         let now = self.now();
@@ -34,7 +35,8 @@ impl Session<'_> {
                 tx.save_job(tenant, connection, &job, "done").await?;
             }
             JobState::Failed(reason) => {
-                tx.doubt_job(tenant, connection, &job.name, self.now()).await?;
+                let now = self.now();
+                tx.doubt_job(tenant, connection, &job.name, now, now + self.core.rules.settle).await?;
                 tx.end_job(tenant, connection, &job.name, "unknown").await?;
                 tx.save_job(tenant, connection, &job, "failed").await?;
                 let detail = format!("a bulk job failed at the provider: {reason}");

@@ -68,7 +68,9 @@ impl Core {
         let Some(connection) = self.store.connection(id).await? else { return Ok(()) };
         let open = self.store.open_run(connection.tenant, id).await?;
         let mut tx = self.store.begin().await?;
-        tx.orphan_ledger(connection.tenant, id).await?;
+        let now = self.now();
+        // race model: `Action::Take` in tests/it/race/steps.rs
+        tx.orphan_ledger(connection.tenant, id, now, now + self.rules.settle).await?;
         if let Some(run) = open {
             tx.reopen_items(connection.tenant, run.id).await?;
         }

@@ -76,6 +76,7 @@ impl Gateway for Fresh<'_> {
 
 impl Session<'_> {
     /// Pushes the next chunk of a run. True while there is more.
+    // race model: `Action::IssueAdd` in tests/it/race/steps.rs; `Action::Send` is `Fresh::until`
     pub(super) async fn push_chunk(&self, run: &Run) -> Result<bool, ServiceError> {
         let (tenant, connection) = (self.tenant.id, self.connection.id);
         let batch = self.core.id();
@@ -175,9 +176,12 @@ impl Session<'_> {
     }
 
     /// Writes down what came of a chunk.
+    // race model: `Action::Note` in tests/it/race/steps.rs
     async fn note(&self, run: &Run, batch: Uuid, issued: &[Issued], push: &Push) -> Result<(), ServiceError> {
         let (tenant, connection) = (self.tenant.id, self.connection.id);
         let now = self.now();
+        // The settle time counts from here: the call may have left long after its ledger line.
+        let unsettled_until = now + self.core.rules.settle;
         let mut kept = Vec::with_capacity(issued.len());
         let mut jobs = BTreeSet::new();
         let mut tx = self.core.store.begin().await?;
@@ -196,13 +200,15 @@ impl Session<'_> {
             }
             let (holding, item, code, message) = match outcome {
                 Outcome::Applied => {
-                    let known = Holding { add_unknown_at: one.before.add_unknown_at, ..one.during };
-                    (Holding { held: Held::Subscribed, unsettled_until: 0, ..known }, "pending", "", String::new())
+                    // An earlier call that got no answer may still land.
+                    let Holding { unsettled_until, add_unknown_at, .. } = one.before;
+                    let known = Holding { held: Held::Subscribed, unsettled_until, add_unknown_at, ..one.during };
+                    (known, "pending", "", String::new())
                 }
                 Outcome::Pending(job) => {
                     jobs.insert(job.0.clone());
-                    let known = Holding { add_unknown_at: one.before.add_unknown_at, ..one.during };
-                    (known, "pending", "", String::new())
+                    let add_unknown_at = one.before.add_unknown_at;
+                    (Holding { unsettled_until, add_unknown_at, ..one.during }, "pending", "", String::new())
                 }
                 Outcome::Refused(refusal) => {
                     let (code, message) = refused(refusal);
@@ -215,7 +221,8 @@ impl Session<'_> {
                 }
                 Outcome::Untouched => (one.before, "", "", String::new()),
                 Outcome::Unknown => {
-                    (Holding { add_unknown_at: now, ..one.during }, "unknown", "no_answer", String::new())
+                    let known = Holding { unsettled_until, add_unknown_at: now, ..one.during };
+                    (known, "unknown", "no_answer", String::new())
                 }
             };
             kept.push(holding);

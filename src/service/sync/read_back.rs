@@ -80,6 +80,7 @@ impl Session<'_> {
     }
 
     /// What a look means for one item; `None` when it must be looked at again.
+    // race model: `Action::Weigh` after `Look(_, ReadBack)` in tests/it/race/steps.rs
     async fn judge_item(
         &self,
         tx: &mut Tx,
@@ -93,7 +94,10 @@ impl Session<'_> {
         if look.mailable() {
             tx.resolve_item(tenant, run.id, item.n, "applied", "", "").await?;
             let held = if known.held == Held::Withdrawn { Held::Withdrawn } else { Held::Subscribed };
-            return Ok(Some(Holding { held, unsettled_until: 0, seen_mailable_at: now, ..known }));
+            // That the person is on the list does not say that a call without an answer has landed.
+            let doubted = known.add_unknown_at > 0 && now < known.add_unknown_at + self.core.rules.settle;
+            let unsettled_until = if doubted { known.unsettled_until } else { 0 };
+            return Ok(Some(Holding { held, unsettled_until, seen_mailable_at: now, ..known }));
         }
         if known.held == Held::Withdrawn {
             tx.resolve_item(tenant, run.id, item.n, "overtaken", "", "").await?;

@@ -39,6 +39,7 @@ impl Session<'_> {
     }
 
     /// Brings our belief about one mailbox into line with a read, and says what follows from it.
+    // race model: `Action::Weigh` after `Look(_, Walk)` in tests/it/race/steps.rs
     pub(super) async fn weigh(&self, tx: &mut Tx, mailbox: MailboxId, look: Look) -> Result<(), ServiceError> {
         let (tenant, connection) = (self.tenant.id, self.connection.id);
         let now = self.now();

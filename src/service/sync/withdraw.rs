@@ -26,6 +26,7 @@ const WATCHES: [Timestamp; 3] = [5 * MINUTE, HOUR, 24 * HOUR];
 
 impl Session<'_> {
     /// Sends what is due.
+    // race model: `Action::IssueRemoval`, `Send` and `Note` in tests/it/race/steps.rs
     pub(super) async fn send_withdrawals(&self) -> Result<bool, ServiceError> {
         let limit = i64::try_from(FIRST.min(self.account.descriptor.chunk)).unwrap_or(1);
         let (tenant, connection) = (self.tenant.id, self.connection.id);
@@ -161,6 +162,7 @@ impl Session<'_> {
     }
 
     /// What a read means for a withdrawal, and whether it is in effect.
+    // race model: `Action::Weigh` after `Look(_, Confirm | Watch)` in tests/it/race/steps.rs
     async fn judge(
         &self,
         mut w: Withdrawal,
@@ -173,7 +175,8 @@ impl Session<'_> {
             Scope::Purpose => !look.mailable(),
             Scope::Everything => !look.exists || (look.blocked && !look.mailable()),
         };
-        if w.phase == Phase::Watch && !off && self.wanted_again(tx, &w).await? {
+        // Who said yes again is the next plan's; what this read shows may be older than what that plan has sent.
+        if w.phase == Phase::Watch && self.wanted_again(tx, &w).await? {
             w.phase = Phase::Done;
             return Ok((w, false));
         }
