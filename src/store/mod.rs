@@ -13,6 +13,7 @@ mod incident;
 mod job;
 mod lease;
 mod migrate;
+mod patience;
 mod people;
 mod person_key;
 mod purpose;

@@ -66,10 +66,11 @@ const WALKED: [&str; 33] = [
 ];
 
 /// Not called, because they say nothing of a person.
-const ELSEWHERE: [(&str, &str); 24] = [
+const ELSEWHERE: [(&str, &str); 25] = [
     ("link::show_link", "reads"),
     ("alarm::watch_hooks", "writes incidents"),
     ("alarm::watch_withdrawals", "writes incidents"),
+    ("alarm::shorten_waits", "changes when something is tried again"),
     ("audience::audience_page", "reads"),
     ("audience::audience_summary", "reads"),
     ("audience::write_audience", "reads"),

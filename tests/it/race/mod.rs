@@ -39,7 +39,12 @@ impl Race {
                 s.mailable && s.consents && race.is_at_rest(s)
             }),
             Property::sometimes(AFTER_BOTH, |race: &Self, s: &State| {
-                s.said > 1 && !s.consents && s.faults < race.faults && s.takeovers < race.takeovers && is_in_effect(s) && race.is_at_rest(s)
+                s.said > 1
+                    && !s.consents
+                    && s.faults < race.faults
+                    && s.takeovers < race.takeovers
+                    && is_in_effect(s)
+                    && race.is_at_rest(s)
             }),
             Property::sometimes("a removal is applied while an addition may still land", |_, s: &State| {
                 s.withdrawal.is_some_and(|row| !row.settled) && !s.mailable && s.strays.contains(&Op::Add)
@@ -48,7 +53,10 @@ impl Race {
                 s.following == Some(Op::Add) && s.withdrawing()
             }),
             Property::sometimes("an unanswered addition is found to have landed", |race: &Self, s: &State| {
-                s.faults < race.faults && s.holding.held == Held::Subscribed && s.item == Item::None && s.holding.basis == 0
+                s.faults < race.faults
+                    && s.holding.held == Held::Subscribed
+                    && s.item == Item::None
+                    && s.holding.basis == 0
             }),
         ];
         if self.bound_holds {

@@ -1,7 +1,7 @@
 //! What the worker's transactions write, and what calls do at the provider.
 
-use super::model::{Call, Checked, Doubt, Hand, Held, Holding, Item, Op, Phase, Protocol, State, Told, Turn, Why};
 use super::model::Withdrawal;
+use super::model::{Call, Checked, Doubt, Hand, Held, Holding, Item, Op, Phase, Protocol, State, Told, Turn, Why};
 use super::steps::Race;
 
 impl Race {
@@ -103,9 +103,7 @@ impl Race {
                 let known = Holding { held: Held::Subscribed, unsettled, doubt, ..during };
                 (known, Item::Pending { looked: false })
             }
-            Told::Later => {
-                (Holding { unsettled, doubt: call.before.doubt, ..during }, Item::Pending { looked: false })
-            }
+            Told::Later => (Holding { unsettled, doubt: call.before.doubt, ..during }, Item::Pending { looked: false }),
             Told::Untouched => (call.before, Item::Open),
             Told::Unknown => (Holding { unsettled, doubt: Doubt::Young, ..during }, Item::None),
         };

@@ -35,6 +35,8 @@ pub struct Daemon {
     sorter: JoinHandle<()>,
     alarms_at: Timestamp,
     expiry_at: Timestamp,
+    /// When the last beat was; before the first, so late that the clock counts as put back.
+    before: Timestamp,
     /// There may be something in the inbox.
     woken: bool,
     /// Answers deliveries and does not keep them.
@@ -59,6 +61,7 @@ impl Daemon {
             sorter: tokio::spawn(sorter.run()),
             alarms_at: now,
             expiry_at: now + EXPIRY,
+            before: Timestamp::MAX,
             woken: true,
             careless,
             others,
@@ -71,13 +74,17 @@ impl Daemon {
             count("bell");
         }
         let now = world.clock.now();
-        // A clock that was put back must not silence them.
-        if now >= self.alarms_at || self.alarms_at > now + ALARMS {
+        if now < self.before {
+            world.core.shorten_waits().await.unwrap();
+            (self.alarms_at, self.expiry_at) = (now, self.expiry_at.min(now + EXPIRY));
+        }
+        self.before = now;
+        if now >= self.alarms_at {
             world.core.watch_withdrawals().await.unwrap();
             self.alarms_at = now + ALARMS;
             self.woken = true;
         }
-        if now >= self.expiry_at || self.expiry_at > now + EXPIRY {
+        if now >= self.expiry_at {
             world.core.expire().await.unwrap();
             self.expiry_at = now + EXPIRY;
         }

@@ -127,7 +127,10 @@ impl Oracle {
             }
             let promised = if expected || watch.lying { FOUND_BY_WALK } else { PROMISED };
             let minutes = *harmed / MINUTE;
-            assert!(*harmed <= promised, "harm: at {now} {slug} has mailed {person} without consent for {minutes} minutes");
+            assert!(
+                *harmed <= promised,
+                "harm: at {now} {slug} has mailed {person} without consent for {minutes} minutes"
+            );
         }
     }
 
