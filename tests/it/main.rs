@@ -22,6 +22,7 @@ mod consent;
 mod daemon;
 mod demo;
 mod fold;
+mod found;
 mod gates;
 mod gateway;
 mod hints;

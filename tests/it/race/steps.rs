@@ -129,7 +129,8 @@ impl Race {
             Item::Pending { .. } if s.following.is_none() => out.push(Action::Look(w, Why::ReadBack)),
             _ => {}
         }
-        let differs = s.mailable && s.holding.held != Held::Subscribed && !s.holding.unsettled && !s.withdrawing();
+        let believed = s.holding.held == Held::Subscribed && s.consents;
+        let differs = s.mailable && !believed && !s.holding.unsettled && !s.withdrawing();
         if !self.bound_holds && differs {
             out.push(Action::Look(w, Why::Walk));
         }

@@ -137,9 +137,8 @@ impl Race {
             }
             Why::ReadBack => self.read_back(s, on),
             Why::Walk => {
-                let known = s.holding.held;
                 s.holding = Holding { held: Held::Subscribed, unsettled: false, ..s.holding };
-                if !s.consents && known != Held::Subscribed {
+                if !s.consents && !s.withdrawing() {
                     s.queue();
                 }
             }

@@ -177,6 +177,7 @@ impl Life {
             if self.work().await {
                 stride = STRIDE;
             }
+            self.sabotage.in_between(self);
             self.oracle.look(&self.world, &self.houses).await;
             let left = end - self.world.clock.now();
             if left <= 0 {

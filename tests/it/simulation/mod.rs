@@ -103,8 +103,9 @@ fn a_few_lives_on_the_other_engine() {
 #[test]
 fn the_oracle_reports_whatever_is_broken() {
     for (sabotage, words) in Sabotage::ALL {
-        let found = live(Engine::Sqlite, 5, sabotage);
-        let reported = found.as_ref().is_err_and(|why| why.contains(words));
-        assert!(reported, "{sabotage:?} was reported as {:?}", found.err());
+        // Not every life has a person whom it concerns.
+        let reported = (0..20).map(|seed| live(Engine::Sqlite, seed, sabotage));
+        let reported = reported.filter_map(Result::err).any(|why| why.contains(words));
+        assert!(reported, "nobody reported {sabotage:?}");
     }
 }

@@ -51,6 +51,11 @@ impl Oracle {
         self.watches.entry(account.connection.id).or_default()
     }
 
+    /// Who was mailed when it was looked at last.
+    pub fn reached(&self, account: &Account) -> impl Iterator<Item = &String> {
+        self.watches.get(&account.connection.id).into_iter().flat_map(|watch| &watch.reached)
+    }
+
     pub fn broke(&mut self, account: &Account, fault: &Fault) {
         let watch = self.watch(account);
         watch.broken = true;
@@ -214,6 +219,13 @@ impl Ledger {
     pub fn disturbed(&mut self, tenant: TenantId, person: &str) {
         let word = self.words.entry((tenant, person.to_owned())).or_insert(Word { yes: true, alone: false });
         word.alone = false;
+    }
+
+    /// The clock was put back: a yes may now look older than what was seen at a provider, and then it is not believed.
+    pub fn clock_put_back(&mut self) {
+        for word in self.words.values_mut() {
+            word.alone = false;
+        }
     }
 
     /// The last word was an error.

@@ -9,8 +9,10 @@ use consentd_provider::emulator::Happening;
 pub enum Sabotage {
     /// The product is as it is.
     None,
-    /// The provider takes a removal and keeps the person on the list.
-    RemovalIgnored,
+    /// The provider takes removals and keeps the people on the list.
+    RemovalsIgnored,
+    /// Somebody who said no is mailed at the end, and was not before.
+    AdditionTooMany,
     /// Somebody who consents is off the list, and nobody notices.
     AdditionLost,
     /// A withdrawal is forgotten before it is sent.
@@ -27,10 +29,11 @@ pub enum Sabotage {
 
 impl Sabotage {
     /// The kinds there are, and how the oracle words what it finds.
-    pub const ALL: [(Self, &str); 7] = [
-        (Self::RemovalIgnored, "harm:"),
+    pub const ALL: [(Self, &str); 8] = [
+        (Self::RemovalsIgnored, "without consent for"),
+        (Self::AdditionTooMany, "harm: at rest"),
         (Self::AdditionLost, "disagreement:"),
-        (Self::WithdrawalForgotten, "harm:"),
+        (Self::WithdrawalForgotten, "without consent for"),
         (Self::DeliveryDropped, "I9, I10: events acknowledged"),
         (Self::EventForgotten, "I9, I10: events acknowledged"),
         (Self::BeliefChanged, "disagreement:"),
@@ -44,6 +47,21 @@ impl Sabotage {
         }
     }
 
+    /// Breaks what was done at the providers since it was looked at last.
+    pub fn in_between(self, life: &Life) {
+        if self != Self::RemovalsIgnored {
+            return;
+        }
+        let now = life.world.clock.now();
+        for account in life.houses.iter().flat_map(|house| &house.accounts) {
+            let mailed = account.mailable(now);
+            for removed in life.oracle.reached(account).filter(|person| !mailed.contains(person)) {
+                let list = account.connection.list.clone();
+                account.provider().happen(now, removed, &Happening::HostileImport(list));
+            }
+        }
+    }
+
     /// Breaks what is broken after everything has come to rest.
     pub async fn before_the_end(self, life: &Life) {
         let house = &life.houses[0];
@@ -51,8 +69,8 @@ impl Sabotage {
         let list = account.connection.list.clone();
         let mailed = account.mailable(now);
         match self {
-            Self::None | Self::WithdrawalForgotten | Self::DeliveryDropped => {}
-            Self::RemovalIgnored => {
+            Self::None | Self::RemovalsIgnored | Self::WithdrawalForgotten | Self::DeliveryDropped => {}
+            Self::AdditionTooMany => {
                 let off = house.people.iter().find(|person| !mailed.contains(person)).expect("somebody is not mailed");
                 assert!(account.provider().happen(now, off, &Happening::HostileImport(list)));
             }

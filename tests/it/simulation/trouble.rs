@@ -180,5 +180,8 @@ impl Life {
         self.note(word);
         self.world.clock.advance(jump);
         self.oracle.jumped(jump);
+        if jump < 0 {
+            self.ledger.clock_put_back();
+        }
     }
 }
