@@ -169,6 +169,7 @@ pub struct Job {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "a state is made of facts")]
 pub struct State {
     /// The history: whether the person consents, and how much was said.
     pub consents: bool,

@@ -207,6 +207,7 @@ impl Model for Race {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm a step, in the order of the list")]
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         let mut s = last.clone();
         match action {
@@ -231,7 +232,7 @@ impl Model for Race {
                 let Hand::Issued(call, _) = s.workers[w].hand else { return None };
                 s.workers[w].hand = Hand::Issued(call, Checked::LongAgo);
             }
-            Action::Plan(_) => self.plan(&mut s),
+            Action::Plan(_) => Self::plan(&mut s),
             Action::IssueAdd(w) => self.issue_add(&mut s, w),
             Action::IssueRemoval(w) => self.issue_removal(&mut s, w),
             Action::Send(w) => {
@@ -272,7 +273,7 @@ impl Model for Race {
                 let Hand::Looked(why, on, basis) = s.workers[w].hand else { return None };
                 s.workers[w].hand = Hand::Empty;
                 if self.writes(&mut s, w) {
-                    self.weigh(&mut s, why, on, basis);
+                    Self::weigh(&mut s, why, on, basis);
                 }
             }
             Action::Follow(_) => {
@@ -294,7 +295,8 @@ impl Model for Race {
                 job.ended = Some(success);
                 let (op, applied) = (job.op, job.applied);
                 // What a job leaves undone and calls done it does not do later, or nothing but a walk can find it.
-                if !applied && !(success && self.bound_holds) {
+                let over = applied || success && self.bound_holds;
+                if !over {
                     Self::stray(&mut s, op);
                 }
             }

@@ -18,9 +18,9 @@ impl Race {
         !stale
     }
 
-    pub fn plan(&self, s: &mut State) {
+    pub fn plan(s: &mut State) {
         s.dirty = false;
-        if self.wants(s) {
+        if Self::wants(s) {
             s.item = Item::Open;
         } else if !s.consents && !s.withdrawing() && matches!(s.holding.held, Held::Subscribed | Held::Unknown) {
             s.queue();
@@ -28,7 +28,7 @@ impl Race {
     }
 
     /// `plan::decide` says that the mailbox is to be added or brought up to date.
-    pub fn wants(&self, s: &State) -> bool {
+    pub fn wants(s: &State) -> bool {
         s.consents
             && !s.withdrawing()
             && match s.holding.held {
@@ -45,7 +45,7 @@ impl Race {
             s.workers[w].hand = Hand::Issued(call, Checked::JustNow);
             return;
         }
-        if !self.wants(s) {
+        if !Self::wants(s) {
             s.item = Item::None;
             return;
         }
@@ -127,15 +127,15 @@ impl Race {
         }
     }
 
-    pub fn weigh(&self, s: &mut State, why: Why, on: bool, basis: u8) {
+    pub fn weigh(s: &mut State, why: Why, on: bool, basis: u8) {
         match why {
-            Why::Confirm | Why::Watch => self.judge(s, why, on, basis),
+            Why::Confirm | Why::Watch => Self::judge(s, why, on, basis),
             Why::Settle => {
                 let held = if on { Held::Subscribed } else { Held::Never };
                 s.holding = Holding { held, basis: 0, unsettled: false, ..s.holding };
                 s.dirty = true;
             }
-            Why::ReadBack => self.read_back(s, on),
+            Why::ReadBack => Self::read_back(s, on),
             Why::Walk => {
                 s.holding = Holding { held: Held::Subscribed, unsettled: false, ..s.holding };
                 if !s.consents && !s.withdrawing() {
@@ -146,7 +146,7 @@ impl Race {
     }
 
     /// `Session::judge` in `src/service/sync/withdraw.rs`.
-    pub fn judge(&self, s: &mut State, why: Why, on: bool, basis: u8) {
+    pub fn judge(s: &mut State, why: Why, on: bool, basis: u8) {
         let Some(row) = s.withdrawal.filter(|row| row.basis == basis) else { return };
         let phase = match (why, on) {
             (Why::Watch, _) if s.consents => Phase::Done,
@@ -166,7 +166,7 @@ impl Race {
     }
 
     /// `Session::judge_item` in `src/service/sync/read_back.rs`.
-    pub fn read_back(&self, s: &mut State, on: bool) {
+    pub fn read_back(s: &mut State, on: bool) {
         let looked = matches!(s.item, Item::Pending { looked: true });
         if on {
             let held = if s.holding.held == Held::Withdrawn { Held::Withdrawn } else { Held::Subscribed };

@@ -12,7 +12,7 @@ use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use axum::http::{Request, StatusCode};
 use base64::Engine as _;
-use consentd::clock::{Clock, HOUR, MINUTE, Timestamp};
+use consentd::clock::{Clock, HOUR, Timestamp};
 use consentd::service::intake::Mailbag;
 use consentd::service::signal::{Life as Signs, Wake};
 use consentd::web::{State, router};
@@ -22,11 +22,11 @@ use hyper_util::service::TowerToHyperService;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-/// Between two looks at late withdrawals, and at an inbox that nobody announced; seldom, because they cost the most of a
-/// life in which nothing happens.
-const ALARMS: Timestamp = 10 * MINUTE;
-/// Between two looks at what expired.
-const EXPIRY: Timestamp = HOUR;
+/// Between two looks at late withdrawals, and at an inbox that nobody announced. Seldomer than the program looks, because
+/// most of a life's time would go there.
+const ALARMS: Timestamp = HOUR;
+/// Between two looks at what expired; seldomer, too.
+const EXPIRY: Timestamp = 6 * HOUR;
 /// Deliveries read in one go.
 const BATCH: i64 = 32;
 

@@ -123,11 +123,17 @@ impl Life {
                     Err(error) => panic!("seed {}: {error}", self.seed),
                 }
             }
-            8 => match core.clear_bounce(tenant, key, &address, "office", "works again").await {
-                Ok(_) => "clear bounce",
-                Err(ServiceError::Denied(_)) => return,
-                Err(error) => panic!("seed {}: {error}", self.seed),
-            },
+            8 => {
+                for person in own.people.clone() {
+                    let address = self.address(house, &person).await;
+                    match core.clear_bounce(tenant, key, &address, "office", "works again").await {
+                        Ok(_) => count("clear bounce"),
+                        Err(ServiceError::Denied(_)) => {}
+                        Err(error) => panic!("seed {}: {error}", self.seed),
+                    }
+                }
+                return self.note("bounces are cleared");
+            }
             _ => {
                 self.is_asked(house, person).await;
                 return;

@@ -13,6 +13,9 @@ impl Life {
         let account = &self.houses[house].accounts[which];
         let list = account.connection.list.clone();
         let now = self.world.clock.now();
+        // Campaigns reach who is on the list; the others are a matter of the provider's console.
+        let mailed = account.mailable(now);
+        let person = if !mailed.is_empty() && self.dice.chance(60) { self.dice.pick(&mailed).as_str() } else { person };
         let stranger = format!("stranger{}@example.net", now / MINUTE);
         let (word, whom, what) = match self.dice.below(14) {
             0..=4 => ("Unsubscribes(list)", person, Happening::Unsubscribes(Some(list))),
