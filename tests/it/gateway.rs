@@ -215,6 +215,7 @@ async fn all_ways_to_an_account_share_its_quotas_and_nothing_is_sent_beyond_them
     assert_eq!(server.heard().len(), 2, "another account has its own");
 }
 
+/// I1.
 #[tokio::test]
 async fn a_short_wait_is_waited_unless_the_request_would_be_too_old_by_then() {
     let server = Server::new(vec![ok("")]).await;

@@ -34,6 +34,7 @@ mod layers;
 mod matrix;
 mod pages;
 mod people;
+mod promises;
 mod race;
 mod raise;
 mod readme;

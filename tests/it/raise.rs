@@ -108,6 +108,7 @@ fn services() -> BTreeSet<String> {
     found
 }
 
+/// I5.
 #[test]
 fn every_service_has_its_place_in_the_walk() {
     let listed: BTreeSet<String> =
@@ -259,6 +260,7 @@ async fn a_connection_raises_nothing(engine: Engine) {
     walk.world.end().await;
 }
 
+/// I8.
 async fn webhooks_raise_nothing(engine: Engine) {
     let walk = walk(engine).await;
     let mut n = 0;
@@ -279,6 +281,7 @@ async fn webhooks_raise_nothing(engine: Engine) {
     walk.world.end().await;
 }
 
+/// I8.
 async fn walks_and_runs_raise_nothing(engine: Engine) {
     let mut walk = walk(engine).await;
     let clock: Arc<SimulatedClock> = walk.world.clock.clone();
