@@ -2,15 +2,16 @@
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Keys};
+use crate::domain::ids::{AccountId, ConnectionId};
 use crate::gateway::{HttpGateways, Limits};
 use crate::random::{Random, SystemRandom};
 use crate::registry;
 use crate::service::intake::Mailbag;
 use crate::service::signal::{Life, Wake};
 use crate::service::{Core, Gateways};
-use crate::store::{Db, MasterKey, Store, StoreError, Vault, VaultError};
+use crate::store::{Db, MasterKey, Reserve, Store, StoreError, Vault, VaultError};
 use crate::web::{State, listen, router};
-use crate::worker::{Connections, Registrations, Stop, ring, sort, watch};
+use crate::worker::{Connections, Registrations, Stop, keep_reserve, ring, sort, watch};
 use consentd_provider::{Gateway, Quota, RateHeaders};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;
@@ -19,7 +20,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinSet};
-use uuid::Uuid;
 
 /// Why the program cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -78,8 +78,10 @@ pub async fn open(config: &Config) -> Result<Core, OpenError> {
         patience: config.gateway.patience(),
     };
     let gateways = HttpGateways::new(limits, clock.clone(), random.clone()).map_err(|_| OpenError::Gateway)?;
+    let mut store = Store::new(db, vault);
+    store.reserve = Reserve::beside(&config.database.url, config.database.reserve_mib);
     Ok(Core {
-        store: Store::new(db, vault),
+        store,
         clock,
         random,
         gateways: Arc::new(gateways),
@@ -118,10 +120,11 @@ pub async fn serve(
     let mut workers = JoinSet::new();
     for _ in 0..readers(&core) {
         let idle = config.workers.idle();
-        workers.spawn(sort(core.clone(), wake.clone(), life.clone(), idle, stopped.clone()));
+        workers.spawn(sort(core.clone(), wake.clone(), life.clone(), bag.traffic(), idle, stopped.clone()));
     }
     workers.spawn(ring(core.clone(), wake.clone(), stopped.clone()));
     workers.spawn(watch(core.clone(), wake.clone(), stopped.clone()));
+    workers.spawn(keep_reserve(core.clone(), stopped.clone()));
     workers.spawn(registrations.run(stopped.clone()));
     workers.spawn(connections.run(stopped, grace));
 
@@ -133,7 +136,7 @@ pub async fn serve(
         tracing::info!("consentd stops");
         life.stop();
     };
-    listen(listener, router, config.http.connections, config.http.request_time() + GRACE, &*clock, stop).await;
+    listen(listener, router, &config.http, config.http.request_time() + GRACE, &*clock, stop).await;
     // The last bag went with the router, so the sorter ends once everything is committed.
     ended("intake", sorting.await);
     signal.send_replace(true);
@@ -161,12 +164,13 @@ fn ended(what: &str, result: Result<(), JoinError>) {
 impl Gateways for HttpGateways {
     fn open(
         &self,
-        account: Uuid,
+        connection: ConnectionId,
+        account: AccountId,
         base_url: &str,
         quotas: &[Quota],
         rate_headers: Option<RateHeaders>,
     ) -> Result<Arc<dyn Gateway>, String> {
-        Self::open(self, account, base_url, quotas, rate_headers)
+        Self::open(self, connection, account, base_url, quotas, rate_headers)
     }
 }
 

@@ -67,6 +67,18 @@ pub fn below(random: &dyn Random, bound: u64) -> u64 {
     u64::from_be_bytes(bytes(random)).checked_rem(bound).unwrap_or(0)
 }
 
+/// As many of [`uuid`], in ascending order and drawn in one go.
+#[must_use]
+pub fn uuids(count: usize, now: Timestamp, random: &dyn Random) -> Vec<Uuid> {
+    let millis = u64::try_from(now / 1000).unwrap_or(0);
+    let mut drawn = vec![[0; 10]; count];
+    random.fill(drawn.as_flattened_mut());
+    let mut ids: Vec<Uuid> =
+        drawn.iter().map(|bytes| uuid::Builder::from_unix_timestamp_millis(millis, bytes).into_uuid()).collect();
+    ids.sort_unstable();
+    ids
+}
+
 /// A UUID version 7 (RFC 9562 5.7): ordered by millisecond, unpredictable within it.
 #[must_use]
 pub fn uuid(now: Timestamp, random: &dyn Random) -> Uuid {

@@ -3,6 +3,7 @@
 use crate::Options;
 use consentd::clock::SystemClock;
 use consentd::domain::consent::Language;
+use consentd::domain::ids::{AccountId, ConnectionId};
 use consentd::random::SystemRandom;
 use consentd::service::{Core, Gateways, Rules};
 use consentd::store::{Db, MasterKey, NewTenant, Store, Tenant, TenantKey, Vault};
@@ -15,7 +16,14 @@ use tempfile::TempDir;
 struct NoWayOut;
 
 impl Gateways for NoWayOut {
-    fn open(&self, _: uuid::Uuid, _: &str, _: &[Quota], _: Option<RateHeaders>) -> Result<Arc<dyn Gateway>, String> {
+    fn open(
+        &self,
+        _: ConnectionId,
+        _: AccountId,
+        _: &str,
+        _: &[Quota],
+        _: Option<RateHeaders>,
+    ) -> Result<Arc<dyn Gateway>, String> {
         Err("a bench has no network".into())
     }
 }
@@ -61,20 +69,31 @@ impl House {
     }
 }
 
+/// A number for each number, far from those of its neighbours.
+pub const fn mixed(n: u64) -> u64 {
+    n.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// The address of a person of [`write_export`].
+pub fn email(n: u64) -> String {
+    let mixed = mixed(n);
+    format!("p{mixed:x}@example{}.org", mixed % 97)
+}
+
 /// A CRM's export: people in an order that has nothing to do with any index.
 pub fn write_export(file: &Path, rows: u64) -> std::io::Result<()> {
     let mut out = BufWriter::new(std::fs::File::create(file)?);
     writeln!(out, "Kundennummer;Typ;Nachname;Vorname;PLZ;Ort;Land;Gruppen;E-Mail")?;
     for n in 0..rows {
-        let mixed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mixed = mixed(n);
         let kind = ["Kunde", "Kunde", "Kunde", "Lieferant"].get((mixed >> 8) as usize % 4).unwrap_or(&"Kunde");
         let tag = ["Pool", "Sauna", "Ofen", "Pool, Ofen", ""].get((mixed >> 16) as usize % 5).unwrap_or(&"");
         writeln!(
             out,
-            "{n};{kind};Müller{n};Vorname{};{:05};Hamburg;DE;{tag};p{mixed:x}@example{}.org",
+            "{n};{kind};Müller{n};Vorname{};{:05};Hamburg;DE;{tag};{}",
             mixed % 1000,
             mixed >> 24 & 0xffff,
-            mixed % 97
+            email(n)
         )?;
     }
     out.flush()

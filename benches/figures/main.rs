@@ -7,13 +7,17 @@
 
 mod figure;
 mod house;
+mod idle;
 mod import;
+mod intake;
+mod schedules;
+mod sync;
 
 use figure::Figure;
 use std::process::{Command, Stdio};
 
 /// Sections in the order of the table.
-const SECTIONS: [&str; 1] = ["import"];
+const SECTIONS: [&str; 5] = ["intake", "import", "sync", "schedules", "idle"];
 
 /// Says in the environment that this process is to measure one section itself.
 const CHILD: &str = "CONSENTD_BENCH_SECTION";
@@ -31,6 +35,10 @@ async fn main() -> anyhow::Result<()> {
 async fn measure(section: &str, options: &Options) -> anyhow::Result<()> {
     let figures = match section {
         "import" => import::measure(options).await?,
+        "intake" => intake::measure(options).await?,
+        "schedules" => schedules::measure(options).await?,
+        "idle" => idle::measure()?,
+        "sync" => sync::measure(options).await?,
         other => anyhow::bail!("no section {other}: {}", SECTIONS.join(", ")),
     };
     for figure in figures {

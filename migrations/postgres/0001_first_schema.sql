@@ -81,7 +81,8 @@ CREATE TABLE mailbox (
     UNIQUE (tenant_id, mac)
 );
 
--- The subject of consent: an exact address.
+-- The subject of consent: an exact address. Its text decides its mailbox, so it is unique if it is unique there; an index that begins with
+-- the mailbox takes new rows at its end.
 CREATE TABLE address (
     tenant_id  UUID NOT NULL,
     id         UUID NOT NULL,
@@ -90,7 +91,7 @@ CREATE TABLE address (
     role       BOOLEAN NOT NULL,
     created_at BIGINT NOT NULL,
     PRIMARY KEY (tenant_id, id),
-    UNIQUE (tenant_id, exact),
+    UNIQUE (tenant_id, mailbox_id, exact),
     FOREIGN KEY (tenant_id, mailbox_id) REFERENCES mailbox (tenant_id, id)
 );
 CREATE INDEX address_by_mailbox ON address (tenant_id, mailbox_id, id);
@@ -184,7 +185,7 @@ CREATE TABLE reach (
     PRIMARY KEY (tenant_id, purpose_id, mailbox_id, record_id)
 );
 -- Narrower than on SQLite: an entry here may not hold long texts, and groups are counted by hashing.
-CREATE INDEX reach_by_state ON reach (tenant_id, purpose_id, spelled, shared, state, flags, in_crm, valid_until, kind);
+CREATE INDEX reach_by_state ON reach (tenant_id, purpose_id, spelled, shared, state, flags, in_crm, valid_until, mailbox_id, record_id, kind);
 
 -- Keyed digests of people who said no; kept after erasure, checked before import. The nil purpose means all.
 CREATE TABLE suppression (
@@ -212,12 +213,22 @@ CREATE TABLE token (
     decided_at     BIGINT
 );
 
+-- An account at a provider, by the keyed digest of its credentials: one daemon at a time owns it, however many connections of whichever
+-- tenants speak to it. `epoch` grows with each change of owner, and whoever writes for the account names it.
+CREATE TABLE account (
+    id          UUID NOT NULL PRIMARY KEY,
+    epoch       BIGINT NOT NULL,
+    lease_owner UUID,
+    lease_until BIGINT NOT NULL
+);
+
 CREATE TABLE connection (
     tenant_id          UUID NOT NULL REFERENCES tenant (id),
     id                 UUID NOT NULL PRIMARY KEY,
     slug               TEXT COLLATE "C" NOT NULL,
     provider           TEXT COLLATE "C" NOT NULL,
     base_url           TEXT COLLATE "C" NOT NULL,
+    account_id         UUID NOT NULL REFERENCES account (id),
     sealed_credentials BYTEA NOT NULL,
     options            TEXT COLLATE "C" NOT NULL,
     list_id            TEXT COLLATE "C" NOT NULL,
@@ -237,13 +248,11 @@ CREATE TABLE connection (
     walk_wanted_at     BIGINT,
     backoff_until      BIGINT NOT NULL,
     failures           BIGINT NOT NULL,
-    lease_owner        UUID,
-    lease_until        BIGINT NOT NULL,
     created_at         BIGINT NOT NULL,
     UNIQUE (tenant_id, slug),
     FOREIGN KEY (tenant_id, purpose_id) REFERENCES purpose (tenant_id, id)
 );
-CREATE INDEX connection_due ON connection (next_at);
+CREATE INDEX connection_due ON connection (next_at) WHERE state = 'active';
 
 -- What we believe a provider holds about a mailbox.
 CREATE TABLE holding (
@@ -284,7 +293,7 @@ CREATE TABLE ledger (
     PRIMARY KEY (connection_id, batch_id, n)
 );
 CREATE INDEX ledger_by_mailbox ON ledger (connection_id, mailbox_id, issued_at);
-CREATE INDEX ledger_open ON ledger (connection_id, outcome);
+CREATE INDEX ledger_open ON ledger (connection_id, outcome, job);
 
 -- Withdrawals on their way to a provider, with their own budget and ahead of everything else.
 CREATE TABLE withdrawal (
@@ -421,7 +430,8 @@ CREATE TABLE event (
     repeats       BIGINT NOT NULL,
     PRIMARY KEY (connection_id, fingerprint)
 );
-CREATE INDEX event_by_inbox ON event (connection_id, inbox_id);
+-- For noticing floods.
+CREATE INDEX event_withdrawn ON event (connection_id, seen_at) WHERE disposition = 'withdrawn';
 
 -- Bulk jobs that a provider still works on.
 CREATE TABLE job (

@@ -83,7 +83,8 @@ CREATE TABLE mailbox (
     UNIQUE (tenant_id, mac)
 ) STRICT, WITHOUT ROWID;
 
--- The subject of consent: an exact address.
+-- The subject of consent: an exact address. Its text decides its mailbox, so it is unique if it is unique there; an index that begins with
+-- the mailbox takes new rows at its end.
 CREATE TABLE address (
     tenant_id  BLOB NOT NULL,
     id         BLOB NOT NULL,
@@ -92,10 +93,9 @@ CREATE TABLE address (
     role       INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     PRIMARY KEY (tenant_id, id),
-    UNIQUE (tenant_id, exact),
+    UNIQUE (tenant_id, mailbox_id, exact),
     FOREIGN KEY (tenant_id, mailbox_id) REFERENCES mailbox (tenant_id, id)
 ) STRICT;
-CREATE INDEX address_by_mailbox ON address (tenant_id, mailbox_id, id);
 
 CREATE TABLE record_address (
     tenant_id  BLOB NOT NULL,
@@ -108,6 +108,7 @@ CREATE TABLE record_address (
     FOREIGN KEY (tenant_id, address_id) REFERENCES address (tenant_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX record_address_by_mailbox ON record_address (tenant_id, mailbox_id, record_id);
+CREATE INDEX address_by_mailbox ON address (tenant_id, mailbox_id, id);
 
 -- The key of a person's payloads. Destroying the row is the erasure.
 CREATE TABLE subject_key (
@@ -185,9 +186,10 @@ CREATE TABLE reach (
     search       TEXT NOT NULL,
     PRIMARY KEY (tenant_id, purpose_id, mailbox_id, record_id)
 ) STRICT, WITHOUT ROWID;
--- Counting by standing follows this index's order and reads nothing else, whatever the filter: SQLite would sort the rows otherwise.
-CREATE INDEX reach_by_state ON reach (tenant_id, purpose_id, spelled, shared, state, flags, in_crm, valid_until, kind, postcode,
-    prospect, professional, language, country_key, town_key, tag_keys, search);
+-- Counting by standing reads stretches of this index and nothing else, whatever is asked of records. Searching texts reads the table.
+-- The ids stand before what filters look at, so that an import writes it in the order of its rows and not all over the place.
+CREATE INDEX reach_by_state ON reach (tenant_id, purpose_id, spelled, shared, state, flags, in_crm, valid_until, mailbox_id, record_id,
+    kind, postcode, prospect, professional, language, country_key, town_key, tag_keys);
 
 -- Keyed digests of people who said no; kept after erasure, checked before import. The nil purpose means all.
 CREATE TABLE suppression (
@@ -215,12 +217,22 @@ CREATE TABLE token (
     decided_at     INTEGER
 ) STRICT;
 
+-- An account at a provider, by the keyed digest of its credentials: one daemon at a time owns it, however many connections of whichever
+-- tenants speak to it. `epoch` grows with each change of owner, and whoever writes for the account names it.
+CREATE TABLE account (
+    id          BLOB NOT NULL PRIMARY KEY,
+    epoch       INTEGER NOT NULL,
+    lease_owner BLOB,
+    lease_until INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE connection (
     tenant_id          BLOB NOT NULL REFERENCES tenant (id),
     id                 BLOB NOT NULL PRIMARY KEY,
     slug               TEXT NOT NULL,
     provider           TEXT NOT NULL,
     base_url           TEXT NOT NULL,
+    account_id         BLOB NOT NULL REFERENCES account (id),
     sealed_credentials BLOB NOT NULL,
     options            TEXT NOT NULL,
     list_id            TEXT NOT NULL,
@@ -240,13 +252,11 @@ CREATE TABLE connection (
     walk_wanted_at     INTEGER,
     backoff_until      INTEGER NOT NULL,
     failures           INTEGER NOT NULL,
-    lease_owner        BLOB,
-    lease_until        INTEGER NOT NULL,
     created_at         INTEGER NOT NULL,
     UNIQUE (tenant_id, slug),
     FOREIGN KEY (tenant_id, purpose_id) REFERENCES purpose (tenant_id, id)
 ) STRICT;
-CREATE INDEX connection_due ON connection (next_at);
+CREATE INDEX connection_due ON connection (next_at) WHERE state = 'active';
 
 -- What we believe a provider holds about a mailbox.
 CREATE TABLE holding (
@@ -287,7 +297,7 @@ CREATE TABLE ledger (
     PRIMARY KEY (connection_id, batch_id, n)
 ) STRICT;
 CREATE INDEX ledger_by_mailbox ON ledger (connection_id, mailbox_id, issued_at);
-CREATE INDEX ledger_open ON ledger (connection_id, outcome);
+CREATE INDEX ledger_open ON ledger (connection_id, outcome, job);
 
 -- Withdrawals on their way to a provider, with their own budget and ahead of everything else.
 CREATE TABLE withdrawal (
@@ -423,8 +433,9 @@ CREATE TABLE event (
     seen_at       INTEGER NOT NULL,
     repeats       INTEGER NOT NULL,
     PRIMARY KEY (connection_id, fingerprint)
-) STRICT;
-CREATE INDEX event_by_inbox ON event (connection_id, inbox_id);
+) STRICT, WITHOUT ROWID;
+-- For noticing floods.
+CREATE INDEX event_withdrawn ON event (connection_id, seen_at) WHERE disposition = 'withdrawn';
 
 -- Bulk jobs that a provider still works on.
 CREATE TABLE job (

@@ -3,7 +3,7 @@
 use crate::app::OpenError;
 use crate::config::ConfigError;
 use crate::service::ServiceError;
-use crate::store::StoreError;
+use crate::store::{NotSole, StoreError};
 use consentd_provider::ProviderError;
 use std::error::Error;
 use std::process::ExitCode;
@@ -110,6 +110,13 @@ impl From<OpenError> for CliError {
     }
 }
 
+impl From<NotSole> for CliError {
+    fn from(error: NotSole) -> Self {
+        Self::new(Exit::NotAllowed, "not_sole", with_causes(&error))
+            .hint("Nothing was changed. The command line may be used beside the daemon. Next: consentd doctor")
+    }
+}
+
 impl From<ServiceError> for CliError {
     fn from(error: ServiceError) -> Self {
         let (exit, code) = match &error {
@@ -123,6 +130,7 @@ impl From<ServiceError> for CliError {
             ServiceError::Denied(_) => (Exit::NotAllowed, "denied"),
             ServiceError::NotFound(_) => (Exit::NotFound, "not_found"),
             ServiceError::Conflict(_) => (Exit::NotAllowed, "conflict"),
+            ServiceError::TakenOver => (Exit::NotAllowed, "taken_over"),
         };
         Self::new(exit, code, with_causes(&error)).hint(next(exit, code))
     }

@@ -1,6 +1,7 @@
 //! `consentd serve`
 
 use crate::cli::{CliError, Context, Exit};
+use crate::store::Sole;
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,6 +18,8 @@ impl Serve {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, CliError> {
         let config = context.config()?;
         crate::telemetry::logs(&config.log);
+        // Held until the process ends.
+        let _sole = Sole::claim(&config.database.url)?;
         let core = crate::app::open(&config).await?;
         let metrics = crate::telemetry::metrics().map_err(|error| {
             CliError::new(Exit::Unexpected, "metrics", format!("metrics cannot be collected: {error}"))

@@ -1,6 +1,6 @@
 use super::{Unusable, need};
 use serde::Deserialize;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// How the daemon is reached.
@@ -13,6 +13,12 @@ pub struct Http {
     pub public_url: String,
     /// Connections at once.
     pub connections: usize,
+    /// Connections at once from one address, unless it is a trusted proxy's.
+    pub connections_per_client: usize,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Looks at pages that one client may take in a minute; 0 for no limit. Decisions are not limited.
+    pub looks_per_minute: u32,
     /// Seconds that a client may take to send its request.
     pub request_seconds: u64,
 }
@@ -38,6 +44,11 @@ impl Http {
             "write `https://HOST` without a slash at the end",
         )?;
         need((1..=100_000).contains(&self.connections), "http.connections", "write a number from 1 to 100000")?;
+        need(
+            (1..=self.connections).contains(&self.connections_per_client),
+            "http.connections_per_client",
+            "write a number from 1 to http.connections",
+        )?;
         need((1..=600).contains(&self.request_seconds), "http.request_seconds", "write a number from 1 to 600")
     }
 }

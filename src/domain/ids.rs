@@ -33,6 +33,8 @@ id! {
     StatementId;
     /// A tenant's account at a provider, bound to one list and one purpose.
     ConnectionId;
+    /// An account at a provider, of whichever tenants: the keyed digest of its credentials.
+    AccountId;
     /// One synchronisation of a connection.
     RunId;
     /// A stored webhook delivery.

@@ -4,22 +4,24 @@
 //! What leaves here is logged by its route template, never by its path, which may hold an address.
 
 mod courier;
+mod date;
 mod http;
 mod quota;
 mod retry;
 mod way;
 
 pub use courier::Courier;
+pub use date::date;
 
 use crate::clock::Clock;
+use crate::domain::ids::{AccountId, ConnectionId};
 use crate::random::Random;
 use consentd_provider::{Gateway, Quota, RateHeaders};
 use http::Wire;
-use quota::Budget;
-use std::collections::HashMap;
+use quota::{Budget, strictest};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use uuid::Uuid;
 use way::Way;
 
 /// What a call may cost.
@@ -39,7 +41,14 @@ pub struct HttpGateways {
     limits: Limits,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    budgets: Mutex<HashMap<Uuid, Arc<Budget>>>,
+    accounts: Mutex<HashMap<AccountId, Account>>,
+}
+
+/// What the connections to one account share.
+struct Account {
+    budget: Arc<Budget>,
+    /// The quotas that each of them was told to keep; the strictest bind all.
+    told: BTreeMap<ConnectionId, Vec<Quota>>,
 }
 
 impl HttpGateways {
@@ -48,24 +57,25 @@ impl HttpGateways {
     /// # Errors
     /// When the TLS roots cannot be loaded.
     pub fn new(limits: Limits, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Result<Self, reqwest::Error> {
-        Ok(Self { wire: Wire::new(limits)?, limits, clock, random, budgets: Mutex::default() })
+        Ok(Self { wire: Wire::new(limits)?, limits, clock, random, accounts: Mutex::default() })
     }
 
-    /// A way to `base_url` that shares the account's quotas with all others of the same account.
+    /// A way to `base_url` for a connection, which shares the account's quotas with all other connections to it.
     ///
     /// # Errors
     /// A sentence for the operator when the URL cannot be used.
     pub fn open(
         &self,
-        account: Uuid,
+        connection: ConnectionId,
+        account: AccountId,
         base_url: &str,
         quotas: &[Quota],
         rate_headers: Option<RateHeaders>,
     ) -> Result<Arc<dyn Gateway>, String> {
         let base_url = http::base(base_url)?;
-        let budget = self.budget(account, quotas, rate_headers);
+        let budget = self.budget(connection, account, quotas, rate_headers);
         Ok(Arc::new(Way {
-            account,
+            connection,
             base_url,
             wire: self.wire.clone(),
             limits: self.limits,
@@ -76,15 +86,31 @@ impl HttpGateways {
     }
 
     /// The account's budget. One with other quotas replaces it and keeps what the provider said about slowing down.
-    fn budget(&self, account: Uuid, quotas: &[Quota], rate_headers: Option<RateHeaders>) -> Arc<Budget> {
-        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
-        match budgets.get(&account) {
-            Some(known) if known.is_for(quotas) => known.clone(),
-            known => {
-                let fresh = Arc::new(Budget::new(quotas, rate_headers, self.clock.clone(), known.map(|old| &**old)));
-                budgets.insert(account, fresh.clone());
-                fresh
+    fn budget(
+        &self,
+        connection: ConnectionId,
+        account: AccountId,
+        quotas: &[Quota],
+        rate_headers: Option<RateHeaders>,
+    ) -> Arc<Budget> {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = accounts.get(&account).is_none_or(|known| !known.told.contains_key(&connection));
+        if is_new {
+            // It may have spoken to another account before.
+            for other in accounts.values_mut() {
+                other.told.remove(&connection);
             }
         }
+        let fresh = |quotas: &[Quota], before: Option<&Budget>| {
+            Arc::new(Budget::new(quotas, rate_headers, self.clock.clone(), before))
+        };
+        let shared =
+            accounts.entry(account).or_insert_with(|| Account { budget: fresh(quotas, None), told: BTreeMap::new() });
+        shared.told.insert(connection, quotas.to_vec());
+        let binding = strictest(shared.told.values().flatten());
+        if !shared.budget.is_for(&binding) {
+            shared.budget = fresh(&binding, Some(&*shared.budget));
+        }
+        shared.budget.clone()
     }
 }

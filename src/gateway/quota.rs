@@ -8,7 +8,7 @@ use governor::clock::{Clock as GovernorClock, Reference};
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -113,7 +113,7 @@ impl Budget {
     }
 
     pub(super) fn is_for(&self, quotas: &[Quota]) -> bool {
-        self.quotas == quotas
+        strictest(self.quotas.iter()) == strictest(quotas.iter())
     }
 
     /// Takes a place for one call of the family, waiting for it if need be.
@@ -182,6 +182,18 @@ impl Budget {
     fn holds(&self) -> std::sync::MutexGuard<'_, HashMap<&'static str, Hold>> {
         self.holds.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The least that several connections to one account were told to keep.
+pub(super) fn strictest<'a>(told: impl Iterator<Item = &'a Quota>) -> Vec<Quota> {
+    let mut least: BTreeMap<(&'static str, Duration), u32> = BTreeMap::new();
+    for quota in told {
+        least
+            .entry((quota.family, quota.per))
+            .and_modify(|limit| *limit = quota.limit.min(*limit))
+            .or_insert(quota.limit);
+    }
+    least.into_iter().map(|((family, per), limit)| Quota { family, limit, per }).collect()
 }
 
 /// A limiter that never lets more than the quota through in any window of its length: what is spent at once is taken

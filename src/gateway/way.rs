@@ -1,20 +1,20 @@
 //! The way to one account.
 
 use crate::clock::Clock;
-use crate::gateway::Limits;
+use crate::domain::ids::ConnectionId;
 use crate::gateway::http::Wire;
 use crate::gateway::quota::Budget;
 use crate::gateway::retry::again;
+use crate::gateway::{Limits, date};
 use crate::random::Random;
 use async_trait::async_trait;
 use consentd_provider::{Gateway, ProviderError, Request, Response, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::Instrument;
-use uuid::Uuid;
 
 pub(super) struct Way {
-    pub(super) account: Uuid,
+    pub(super) connection: ConnectionId,
     pub(super) base_url: String,
     pub(super) wire: Wire,
     pub(super) limits: Limits,
@@ -34,7 +34,11 @@ impl Gateway for Way {
         let left = u64::try_from(deadline - self.clock.now()).map(Duration::from_micros).map_err(|_| late())?;
         match self.traced(&request, self.limits.patience.min(left)).await {
             // The quota has room again soon, but what the request stands on will be too old by then.
-            Err(ProviderError::Throttled { retry_after: Some(wait) }) if wait <= self.limits.patience => Err(late()),
+            Err(ProviderError::Throttled { retry_after: Some(wait) })
+                if left < self.limits.patience && wait <= self.limits.patience =>
+            {
+                Err(late())
+            }
             other => other,
         }
     }
@@ -44,7 +48,7 @@ impl Way {
     async fn traced(&self, request: &Request, patience: Duration) -> Result<Response, ProviderError> {
         let span = tracing::info_span!(
             "provider.call",
-            connection.id = %self.account,
+            connection.id = %self.connection,
             http.method = request.method.as_str(),
             http.route = request.route,
             quota.family = request.family,
@@ -68,6 +72,7 @@ impl Way {
     /// Waits for a place in every quota that binds the call.
     async fn place(&self, request: &Request, patience: Duration) -> Result<(), ProviderError> {
         self.budget.take(request.family, patience).await.map_err(|wait| {
+            metrics::counter!("consentd_provider_throttled_total", "family" => request.family).increment(1);
             tracing::debug!(wait_ms = millis(wait), "no place in the quota");
             ProviderError::Throttled { retry_after: Some(wait) }
         })
@@ -79,9 +84,8 @@ impl Way {
         let duration = (self.clock.now() - began) / 1_000;
         let status = match &result {
             Ok(answer) => {
-                if let Some(left) = self.budget.learn(request.family, answer, &*self.random) {
-                    self.show(request.family, left);
-                }
+                let left = self.budget.learn(request.family, answer, &*self.random);
+                self.show(request.family, left, answer);
                 answer.status.to_string()
             }
             Err(error) => error.kind().to_owned(),
@@ -96,11 +100,18 @@ impl Way {
 }
 
 impl Way {
-    #[expect(clippy::cast_precision_loss, reason = "a gauge of calls")]
-    fn show(&self, family: &'static str, left: i64) {
-        let connection = self.account.to_string();
-        metrics::gauge!("consentd_provider_budget_left", "connection" => connection, "family" => family)
-            .set(left as f64);
+    /// Shows what the account may still call, and how far the provider's clock is from ours.
+    #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
+    fn show(&self, family: &'static str, left: Option<i64>, answer: &Response) {
+        let connection = self.connection.to_string();
+        if let Some(left) = left {
+            metrics::gauge!("consentd_provider_budget_left", "connection" => connection.clone(), "family" => family)
+                .set(left as f64);
+        }
+        if let Some(theirs) = date(answer) {
+            let apart = (theirs - self.clock.now()) as f64 / 1e6;
+            metrics::gauge!("consentd_provider_clock_seconds", "connection" => connection).set(apart);
+        }
     }
 }
 

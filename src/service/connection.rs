@@ -3,6 +3,7 @@
 use crate::domain::contact::MAPPABLE;
 use crate::domain::ids::{ConnectionId, PurposeId};
 use crate::random;
+use crate::service::amend::{credentials_text, need_shadow, opened_by};
 use crate::service::tenant::{need_slug, need_time_zone};
 use crate::service::{Core, ServiceError};
 use crate::store::{Connection, ConnectionState, Tenant, TenantKey};
@@ -10,7 +11,7 @@ use consentd_provider::{
     AccountSettings, AudienceRef, Capability, Descriptor, FieldKind, Gateway, HookMode, HookSpec, HookState, Provider,
     RemoteField, RemoteList,
 };
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -71,7 +72,7 @@ impl HookSecrets {
     }
 
     /// Puts new secrets in front and keeps the ones before them.
-    fn rotate(&mut self, random: &dyn random::Random) {
+    pub(crate) fn rotate(&mut self, random: &dyn random::Random) {
         for secrets in [&mut self.paths, &mut self.credentials] {
             secrets.insert(0, token(random));
             secrets.truncate(2);
@@ -117,8 +118,10 @@ impl Core {
         };
         (descriptor.open)(&settings)?;
         let id = ConnectionId(self.id());
-        let plain: BTreeMap<&str, &str> =
-            new.credentials.iter().map(|(name, secret)| (name.as_str(), secret.expose_secret())).collect();
+        let plain = credentials_text(&new.credentials)?;
+        let mut tx = self.store.begin().await?;
+        let opened_by = opened_by(&new.provider, &base_url, &plain);
+        let account = self.store.account(&mut tx, &opened_by, &*self.random).await?;
         let seal = |field, value: String| {
             Ok::<_, crate::store::StoreError>(key.seal(id.0, field, value.as_bytes(), &*self.random)?)
         };
@@ -128,7 +131,8 @@ impl Core {
             slug: new.slug,
             provider: new.provider,
             base_url,
-            sealed_credentials: seal("credentials", to_json(&plain)?)?,
+            account,
+            sealed_credentials: seal("credentials", plain)?,
             options: new.options,
             list: new.list,
             purpose: new.purpose,
@@ -149,7 +153,6 @@ impl Core {
             failures: 0,
             created_at: self.now(),
         };
-        let mut tx = self.store.begin().await?;
         tx.insert_connection(&connection).await?;
         tx.commit().await?;
         Ok(connection)
@@ -174,7 +177,7 @@ impl Core {
         let quotas = (descriptor.quotas)(&settings);
         let gateway = self
             .gateways
-            .open(connection.id.0, &connection.base_url, &quotas, descriptor.rate_headers)
+            .open(connection.id, connection.account, &connection.base_url, &quotas, descriptor.rate_headers)
             .map_err(ServiceError::Invalid)?;
         let provider = (descriptor.open)(&settings)?;
         Ok(Account { descriptor, provider, gateway, audience: AudienceRef { list: connection.list.clone() } })
@@ -193,14 +196,6 @@ impl Core {
         })
     }
 
-    /// Whether two connections speak to one account: the same provider, place and credentials.
-    pub(crate) fn same_account(one: &Connection, other: &Connection, key: &TenantKey) -> bool {
-        let opened = |connection: &Connection| key.open(connection.id.0, "credentials", &connection.sealed_credentials);
-        one.provider == other.provider
-            && one.base_url == other.base_url
-            && (one.id == other.id || matches!((opened(one), opened(other)), (Ok(one), Ok(other)) if one == other))
-    }
-
     /// The adapter of a connection without a way out, for webhooks that only come in.
     ///
     /// # Errors
@@ -216,14 +211,12 @@ impl Core {
         from_json(&plain, "sealed_hooks")
     }
 
-    /// Whether the last part of a webhook's URL is one of the connection's. Takes the same time for any wrong one.
+    /// What the last part of a webhook's URL may be.
     ///
     /// # Errors
     /// As [`Core::open`].
-    pub fn path_secret_matches(connection: &Connection, key: &TenantKey, shown: &str) -> Result<bool, ServiceError> {
-        let valid: Vec<SecretString> =
-            Self::hook_secrets(connection, key)?.paths.into_iter().map(SecretString::from).collect();
-        Ok(consentd_provider::credential_matches(shown.as_bytes(), &valid))
+    pub fn path_secrets(connection: &Connection, key: &TenantKey) -> Result<Vec<SecretString>, ServiceError> {
+        Ok(Self::hook_secrets(connection, key)?.paths.into_iter().map(SecretString::from).collect())
     }
 
     /// Where a connection's webhooks come in, and what they must show.
@@ -264,61 +257,6 @@ impl Core {
         tx.set_hooks_state(connection, &noted.to_string()).await?;
         tx.commit().await?;
         Ok(state)
-    }
-
-    /// New webhook secrets; the ones before stay valid until the next rotation.
-    ///
-    /// # Errors
-    /// [`ServiceError::Store`].
-    pub async fn rotate_hooks(&self, connection: &Connection, key: &TenantKey) -> Result<Connection, ServiceError> {
-        let mut secrets = Self::hook_secrets(connection, key)?;
-        secrets.rotate(&*self.random);
-        let mut changed = connection.clone();
-        changed.sealed_hooks = key
-            .seal(connection.id.0, "hooks", to_json(&secrets)?.as_bytes(), &*self.random)
-            .map_err(crate::store::StoreError::from)?;
-        self.save_connection(&changed).await?;
-        Ok(changed)
-    }
-
-    /// Writes back a changed connection.
-    ///
-    /// # Errors
-    /// [`ServiceError::Store`].
-    pub async fn save_connection(&self, connection: &Connection) -> Result<(), ServiceError> {
-        let mut tx = self.store.begin().await?;
-        tx.update_connection(connection).await?;
-        Ok(tx.commit().await?)
-    }
-
-    /// Replaces a connection's credentials; a connection that was suspended for the old ones works again.
-    ///
-    /// # Errors
-    /// [`ServiceError::Settings`] when one is missing.
-    pub async fn set_credentials(
-        &self,
-        connection: &Connection,
-        key: &TenantKey,
-        credentials: &BTreeMap<String, SecretString>,
-    ) -> Result<Connection, ServiceError> {
-        let settings = AccountSettings {
-            credentials: credentials.clone(),
-            hook_secrets: vec![],
-            options: connection.options.clone(),
-        };
-        (self.descriptor(&connection.provider)?.open)(&settings)?;
-        let plain: BTreeMap<&str, &str> =
-            credentials.iter().map(|(name, secret)| (name.as_str(), secret.expose_secret())).collect();
-        let mut changed = connection.clone();
-        changed.sealed_credentials = key
-            .seal(connection.id.0, "credentials", to_json(&plain)?.as_bytes(), &*self.random)
-            .map_err(crate::store::StoreError::from)?;
-        if changed.state == ConnectionState::Suspended {
-            changed.state = ConnectionState::Active;
-            changed.state_reason = String::new();
-        }
-        self.save_connection(&changed).await?;
-        Ok(changed)
     }
 
     /// Proves a connection's credentials, list and mapping with calls that change nothing. Returns what is wrong, in
@@ -401,22 +339,13 @@ impl Core {
         key: &TenantKey,
         name: &str,
     ) -> Result<RemoteList, ServiceError> {
-        if connection.state != ConnectionState::Shadow {
-            return Err(ServiceError::Conflict(
-                "the list of a working connection cannot be changed; add a second connection".into(),
-            ));
-        }
+        need_shadow(connection)?;
         let account = self.open(connection, key)?;
         if !account.descriptor.capabilities.contains(&Capability::CreateList) {
             return Err(ServiceError::Conflict(format!("{} cannot create lists", account.descriptor.name)));
         }
         let list = account.provider.create_list(&*account.gateway, name).await?;
-        let mut changed = connection.clone();
-        changed.list.clone_from(&list.id);
-        let mut tx = self.store.begin().await?;
-        tx.update_connection(&changed).await?;
-        tx.want_walk(&changed, self.now()).await?;
-        tx.commit().await?;
+        self.bind(connection, &list).await?;
         Ok(list)
     }
 }
@@ -435,7 +364,7 @@ pub(crate) fn check_mapping(mapping: &BTreeMap<String, String>) -> Result<(), Se
     Ok(())
 }
 
-fn to_json<T: Serialize>(value: &T) -> Result<String, ServiceError> {
+pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String, ServiceError> {
     serde_json::to_string(value).map_err(|_| ServiceError::Invalid("the settings cannot be stored".into()))
 }
 

@@ -137,52 +137,55 @@ impl Core {
             let seq = seqs.entry(kept.mailbox).or_default();
             *seq = kept.standing.seq.max(*seq);
         }
-        for saying in sayings {
-            let seq = seqs.get(&saying.address.mailbox).copied().unwrap_or(0);
-            self.follow_up(tx, tenant, key, saying, &purposes, seq).await?;
-        }
+        self.follow_up(tx, tenant, key, sayings, &purposes, &seqs).await?;
         Ok(kept)
     }
 
-    /// What follows from an act beside its line: suppression, a look by the next plan, a withdrawal at the providers.
+    /// What follows from acts beside their lines: suppression, a look by the next plan, withdrawals at the providers.
     async fn follow_up(
         &self,
         tx: &mut Tx,
         tenant: &Tenant,
         key: &TenantKey,
-        saying: &Saying<'_>,
+        sayings: &[Saying<'_>],
         purposes: &[Purpose],
-        seq: i64,
+        seqs: &HashMap<MailboxId, i64>,
     ) -> Result<(), ServiceError> {
         let now = self.now();
-        let kind = saying.act.kind();
-        let follows = consequences(kind);
-        let mac = key.address_mac(&saying.address.email.folded());
-        if let Some(reason) = follows.suppress {
-            tx.suppress(tenant.id, &suppressions(mac, saying.purpose, purposes, reason, now)).await?;
+        let (mut unwanted, mut withdrawals) = (Vec::new(), Vec::new());
+        for saying in sayings {
+            let kind = saying.act.kind();
+            let follows = consequences(kind);
+            if let Some(reason) = follows.suppress {
+                let mac = key.address_mac(&saying.address.email.folded());
+                unwanted.extend(suppressions(mac, saying.purpose, purposes, reason, now));
+            }
+            if let (Act::Recipient(RecipientAct::Accept(_)), Some(purpose)) = (&saying.act, saying.purpose) {
+                tx.suppress(tenant.id, &std::mem::take(&mut unwanted)).await?;
+                tx.lift_suppression(tenant.id, &key.address_mac(&saying.address.email.folded()), purpose).await?;
+            }
+            let raised = matches!(kind, Kind::Accepted | Kind::ProofImported | Kind::BounceCleared);
+            let concerned = |purpose: &&Purpose| raised && saying.purpose.is_none_or(|own| own == purpose.id);
+            for purpose in purposes.iter().filter(concerned) {
+                tx.mark_dirty(tenant.id, saying.address.mailbox, purpose.id, now).await?;
+            }
+            if follows.withdraw {
+                let scope = match (saying.purpose, kind) {
+                    (None, Kind::HardBounced) | (Some(_), _) => Scope::Purpose,
+                    (None, _) => Scope::Everything,
+                };
+                withdrawals.push(NewWithdrawal {
+                    mailbox: saying.address.mailbox,
+                    address: saying.address.id,
+                    purpose: saying.purpose,
+                    scope,
+                    reason: kind.word(),
+                    seq: seqs.get(&saying.address.mailbox).copied().unwrap_or(0),
+                });
+            }
         }
-        if let (Act::Recipient(RecipientAct::Accept(_)), Some(purpose)) = (&saying.act, saying.purpose) {
-            tx.lift_suppression(tenant.id, &mac, purpose).await?;
-        }
-        let raised = matches!(kind, Kind::Accepted | Kind::ProofImported | Kind::BounceCleared);
-        for purpose in purposes.iter().filter(|purpose| raised && saying.purpose.is_none_or(|own| own == purpose.id)) {
-            tx.mark_dirty(tenant.id, saying.address.mailbox, purpose.id, now).await?;
-        }
-        if follows.withdraw {
-            let scope = match (saying.purpose, kind) {
-                (None, Kind::HardBounced) | (Some(_), _) => Scope::Purpose,
-                (None, _) => Scope::Everything,
-            };
-            let new = NewWithdrawal {
-                mailbox: saying.address.mailbox,
-                address: saying.address.id,
-                purpose: saying.purpose,
-                scope,
-                reason: kind.word(),
-                seq,
-            };
-            tx.queue_withdrawal(tenant.id, &new, now).await?;
-        }
+        tx.suppress(tenant.id, &unwanted).await?;
+        tx.queue_withdrawals(tenant.id, &withdrawals, now).await?;
         Ok(())
     }
 
@@ -243,11 +246,18 @@ impl Core {
             return Err(ServiceError::Invalid("a withdrawal needs its reason: it cannot be undone".into()));
         }
         let evidence = serde_json::json!({ "operator": who, "reason": reason.trim() });
-        let mut tx = self.store.begin().await?;
-        let act = Act::Operator(OperatorAct::Withdraw);
-        let kept = self.say(&mut tx, tenant, key, Saying { address, purpose, act, evidence }).await?;
-        tx.commit().await?;
-        Ok(kept)
+        let withdraw = async || {
+            let mut tx = self.store.begin().await?;
+            let act = Act::Operator(OperatorAct::Withdraw);
+            let saying = Saying { address, purpose, act, evidence: evidence.clone() };
+            let kept = self.say(&mut tx, tenant, key, saying).await?;
+            tx.commit().await?;
+            Ok(kept)
+        };
+        match withdraw().await {
+            Err(error) if self.make_room(&error) => withdraw().await,
+            done => done,
+        }
     }
 }
 

@@ -6,6 +6,8 @@ use crate::service::Core;
 use crate::store::{NewDelivery, Store};
 use consentd_provider::Intake;
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
 /// A delivery whose credentials were right.
@@ -31,6 +33,34 @@ const BATCH: usize = 512;
 pub struct Mailbag {
     core: Core,
     queue: mpsc::Sender<Waiting>,
+    traffic: Traffic,
+}
+
+/// How many deliveries are on their way into the inbox.
+#[derive(Clone, Default)]
+pub struct Traffic(Arc<AtomicUsize>);
+
+/// A delivery on its way, until dropped.
+struct OnItsWay(Traffic);
+
+impl Traffic {
+    /// Whether somebody waits for a commit.
+    #[must_use]
+    pub fn is_dense(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+
+    fn enter(&self) -> OnItsWay {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        OnItsWay(self.clone())
+    }
+}
+
+impl Drop for OnItsWay {
+    fn drop(&mut self) {
+        let Self(Traffic(count)) = self;
+        count.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The other end of a [`Mailbag`]: commits what is waiting, until every bag is dropped.
@@ -45,11 +75,18 @@ impl Mailbag {
     pub fn new(core: Core, holds: usize) -> (Self, Sorter) {
         let (sender, receiver) = mpsc::channel(holds);
         let store = core.store.clone();
-        (Self { core, queue: sender }, Sorter { store, queue: receiver })
+        (Self { core, queue: sender, traffic: Traffic::default() }, Sorter { store, queue: receiver })
+    }
+
+    /// What can be seen of it from outside.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.traffic.clone()
     }
 
     /// Keeps a delivery and says what became of it; [`Intake::Busy`] means that nothing was kept.
     pub async fn keep(&self, incoming: Incoming) -> Intake {
+        let _on_its_way = self.traffic.enter();
         let received_at: Timestamp = self.core.now();
         let delivery = NewDelivery {
             tenant: incoming.tenant,
@@ -89,6 +126,10 @@ impl Sorter {
     }
 
     async fn commit(&self, deliveries: &[NewDelivery]) -> bool {
+        if self.store.reserve.is_spent() {
+            // What is left is for withdrawals; providers come back.
+            return false;
+        }
         let result = async {
             let mut tx = self.store.begin().await?;
             tx.keep_deliveries(deliveries).await?;

@@ -181,6 +181,18 @@ impl Core {
     /// # Errors
     /// [`DecideError`]; a refusal by a known link fails only when it cannot be stored.
     pub async fn decide(&self, secret: &str, decision: Decision, visitor: &Visitor) -> Result<State, DecideError> {
+        if decision == Decision::Accept && self.store.reserve.is_spent() {
+            return Err(ServiceError::Conflict("the disk is full; a yes has to wait".into()).into());
+        }
+        match self.decide_once(secret, decision, visitor).await {
+            Err(DecideError::Service(error)) if decision == Decision::Refuse && self.make_room(&error) => {
+                self.decide_once(secret, decision, visitor).await
+            }
+            decided => decided,
+        }
+    }
+
+    async fn decide_once(&self, secret: &str, decision: Decision, visitor: &Visitor) -> Result<State, DecideError> {
         let hash = hash(secret);
         let now = self.now();
         let link = self.store.link(&hash).await?.ok_or(DecideError::Unknown)?;

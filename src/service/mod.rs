@@ -1,9 +1,12 @@
 //! Use cases, one a file. Console, API, pages, workers and the command line all call these.
 
 pub mod alarm;
+pub mod amend;
 pub mod audience;
+pub mod claim;
 pub mod connection;
 pub mod consent;
+mod events;
 pub mod expiry;
 pub mod history;
 pub mod import;
@@ -21,6 +24,7 @@ pub mod webhook;
 
 use crate::clock::{Clock, HOUR, MINUTE, SECOND, Timestamp};
 use crate::domain::fold::Denied;
+use crate::domain::ids::{AccountId, ConnectionId};
 use crate::random::Random;
 use crate::store::{Store, StoreError};
 use consentd_provider::{Descriptor, Gateway, ProviderError, Quota, RateHeaders, SettingsError};
@@ -56,13 +60,14 @@ impl Default for Rules {
 
 /// Hands out the way to a provider's account.
 pub trait Gateways: Send + Sync {
-    /// A gateway to `base_url` that shares the account's quotas with all others of the same account.
+    /// A gateway to `base_url` for a connection, which shares the account's quotas with all other connections to it.
     ///
     /// # Errors
     /// A sentence for the operator when the URL cannot be used.
     fn open(
         &self,
-        account: Uuid,
+        connection: ConnectionId,
+        account: AccountId,
         base_url: &str,
         quotas: &[Quota],
         rate_headers: Option<RateHeaders>,
@@ -112,6 +117,9 @@ pub enum ServiceError {
     /// Not possible in the present state; a sentence that says what to do.
     #[error("{0}")]
     Conflict(String),
+    /// The claim to a provider account that this stood on is over.
+    #[error("the provider account has another owner by now; nothing was written")]
+    TakenOver,
 }
 
 impl Core {
@@ -125,6 +133,20 @@ impl Core {
     #[must_use]
     pub fn id(&self) -> Uuid {
         crate::random::uuid(self.now(), &*self.random)
+    }
+
+    /// As [`Store::make_room`], for what a use case came to.
+    pub(crate) fn make_room(&self, error: &ServiceError) -> bool {
+        match error {
+            ServiceError::Store(error) => self.store.make_room(error),
+            _ => false,
+        }
+    }
+
+    /// New ids that ascend.
+    #[must_use]
+    pub fn ids(&self, count: usize) -> Vec<Uuid> {
+        crate::random::uuids(count, self.now(), &*self.random)
     }
 
     /// The descriptor of a provider.

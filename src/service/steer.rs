@@ -1,5 +1,6 @@
 //! What an operator may change about a connection, and when.
 
+use crate::service::amend::need_shadow;
 use crate::service::connection::check_mapping;
 use crate::service::tenant::need_time_zone;
 use crate::service::{Core, ServiceError};
@@ -32,33 +33,35 @@ impl Core {
         change: ConnectionChange,
     ) -> Result<Connection, ServiceError> {
         let descriptor = self.descriptor(&connection.provider)?;
-        let mut changed = connection.clone();
-        if let Some(url) = change.base_url {
+        let base_url = change.base_url.map(|url| {
             let url = if url.is_empty() { descriptor.default_base_url } else { &*url };
-            url.trim_end_matches('/').clone_into(&mut changed.base_url);
+            url.trim_end_matches('/').to_owned()
+        });
+        if let Some(name) =
+            change.options.keys().find(|name| !descriptor.options.iter().any(|spec| spec.name == **name))
+        {
+            return Err(ServiceError::Invalid(format!("{} has no option `{name}`", descriptor.name)));
         }
-        for (name, value) in change.options {
-            if !descriptor.options.iter().any(|spec| spec.name == name) {
-                return Err(ServiceError::Invalid(format!("{} has no option `{name}`", descriptor.name)));
-            }
-            changed.options.insert(name, value);
+        if let Some(mapping) = &change.mapping {
+            check_mapping(mapping)?;
         }
-        if let Some(mapping) = change.mapping {
-            check_mapping(&mapping)?;
-            changed.mapping = mapping;
-        }
+        let opens = base_url.as_ref().map(|url| Self::opened_by_at(connection, key, url)).transpose()?;
         let bell = change.cron.is_some() || change.time_zone.is_some();
-        changed.cron = change.cron.unwrap_or(changed.cron);
-        changed.time_zone = change.time_zone.unwrap_or(changed.time_zone);
-        if bell {
-            let zone = need_time_zone(&changed.time_zone)?;
-            changed.next_at = super::schedule::next(&changed.cron, zone, self.now())?;
-        }
-        changed.guard_percent = change.guard_percent.unwrap_or(changed.guard_percent).clamp(0, 100);
-        changed.guard_count = change.guard_count.unwrap_or(changed.guard_count).max(0);
-        self.adapter(&changed, key)?;
-        self.save_connection(&changed).await?;
-        Ok(changed)
+        self.amend(connection, opens.as_deref(), |changed| {
+            changed.base_url = base_url.unwrap_or_else(|| std::mem::take(&mut changed.base_url));
+            changed.options.extend(change.options);
+            changed.mapping = change.mapping.unwrap_or_else(|| std::mem::take(&mut changed.mapping));
+            changed.cron = change.cron.unwrap_or_else(|| std::mem::take(&mut changed.cron));
+            changed.time_zone = change.time_zone.unwrap_or_else(|| std::mem::take(&mut changed.time_zone));
+            if bell {
+                let zone = need_time_zone(&changed.time_zone)?;
+                changed.next_at = super::schedule::next(&changed.cron, zone, self.now())?;
+            }
+            changed.guard_percent = change.guard_percent.unwrap_or(changed.guard_percent).clamp(0, 100);
+            changed.guard_count = change.guard_count.unwrap_or(changed.guard_count).max(0);
+            self.adapter(changed, key).map(drop)
+        })
+        .await
     }
 
     /// Binds a connection to a list that the account has, by the provider's id.
@@ -71,20 +74,11 @@ impl Core {
         key: &TenantKey,
         id: &str,
     ) -> Result<RemoteList, ServiceError> {
-        if connection.state != ConnectionState::Shadow {
-            return Err(ServiceError::Conflict(
-                "the list of a working connection cannot be changed; add a second connection".into(),
-            ));
-        }
+        need_shadow(connection)?;
         let account = self.open(connection, key)?;
         let lists = account.provider.lists(&*account.gateway).await?;
         let list = lists.into_iter().find(|list| list.id == id).ok_or(ServiceError::NotFound("such list"))?;
-        let mut changed = connection.clone();
-        changed.list.clone_from(&list.id);
-        let mut tx = self.store.begin().await?;
-        tx.update_connection(&changed).await?;
-        tx.want_walk(&changed, self.now()).await?;
-        tx.commit().await?;
+        self.bind(connection, &list).await?;
         Ok(list)
     }
 

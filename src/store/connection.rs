@@ -1,7 +1,7 @@
 //! Connections: a tenant's accounts at providers.
 
 use crate::clock::Timestamp;
-use crate::domain::ids::{ConnectionId, PurposeId, TenantId};
+use crate::domain::ids::{AccountId, ConnectionId, PurposeId, TenantId};
 use crate::store::db::sql;
 use crate::store::{Store, StoreError, Tx};
 use std::collections::BTreeMap;
@@ -58,6 +58,8 @@ pub struct Connection {
     pub provider: String,
     /// Where the provider's API is.
     pub base_url: String,
+    /// The account that those credentials open there; several connections may share it.
+    pub account: AccountId,
     /// Credentials, sealed for (tenant, connection, "credentials").
     pub sealed_credentials: Vec<u8>,
     /// The adapter's switches.
@@ -107,6 +109,7 @@ struct Row {
     slug: String,
     provider: String,
     base_url: String,
+    account_id: Uuid,
     sealed_credentials: Vec<u8>,
     options: String,
     list_id: String,
@@ -139,6 +142,7 @@ impl TryFrom<Row> for Connection {
             slug: row.slug,
             provider: row.provider,
             base_url: row.base_url,
+            account: AccountId(row.account_id),
             sealed_credentials: row.sealed_credentials,
             options: serde_json::from_str(&row.options).map_err(|_| corrupt("options"))?,
             list: row.list_id,
@@ -245,6 +249,7 @@ impl Tx {
             .bind(c.walked_at)
             .bind(c.walk_wanted_at)
             .bind(c.created_at)
+            .bind(c.account.0)
             .exec()
             .await;
         match inserted {
@@ -253,7 +258,16 @@ impl Tx {
         }
     }
 
-    /// Writes back what may be changed about a connection.
+    /// A connection that nobody else changes until this transaction ends.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn lock_connection(&mut self, of: &Connection) -> Result<Option<Connection>, StoreError> {
+        let query = self.q(sql!(split "connection/lock")).bind(of.tenant.0).bind(of.id.0);
+        query.opt::<Row>().await?.map(Connection::try_from).transpose()
+    }
+
+    /// Writes back what was changed about a connection that this transaction has locked.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -274,6 +288,8 @@ impl Tx {
             .bind(c.state.word())
             .bind(&*c.state_reason)
             .bind(&*c.sealed_hooks)
+            .bind(c.account.0)
+            .bind(c.walk_wanted_at)
             .exec()
             .await?;
         Ok(())

@@ -10,10 +10,21 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 use sqlx::{
-    Arguments, AssertSqlSafe, Encode, FromRow, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction, Type,
+    Arguments, AssertSqlSafe, Connection as _, Encode, FromRow, PgConnection, Postgres, Sqlite, SqliteConnection,
+    Transaction, Type,
 };
+use std::fs::OpenOptions;
+use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+/// Rows that SQLite's thread may be ahead of whoever takes them; each time it is further, both threads stop.
+const ROWS_AHEAD: usize = 1_000;
+
+/// Statements that the writer of SQLite keeps prepared; an import uses a hundred in turn.
+const WRITER_STATEMENTS: usize = 250;
 
 /// A named statement, usually one text for both engines.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +60,22 @@ impl<'t, T> Bind<'t> for T where T: Send + Encode<'t, Sqlite> + Type<Sqlite> + E
 pub trait Record: Send + Unpin + for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> {}
 impl<T> Record for T where T: Send + Unpin + for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> {}
 
+/// Somebody who waits for the writer, until dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn at(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// The pools of one database.
 #[derive(Debug, Clone)]
 pub enum Db {
@@ -58,6 +85,8 @@ pub enum Db {
         read: SqlitePool,
         /// The one writer.
         write: SqlitePool,
+        /// How many wait for the writer.
+        waiting: Arc<AtomicUsize>,
     },
     /// PostgreSQL.
     Pg(PgPool),
@@ -96,13 +125,26 @@ enum Exec<'e> {
     Pg(&'e mut PgConnection),
 }
 
-enum Args {
+pub(super) enum Args {
     Sqlite(SqliteArguments),
     Pg(PgArguments),
 }
 
+#[derive(Clone, Copy)]
+pub(super) enum Engine {
+    Sqlite,
+    Pg,
+}
+
 impl Args {
-    fn add<'t, T: Bind<'t>>(&mut self, value: T) -> Result<(), StoreError> {
+    pub(super) fn none(engine: Engine) -> Self {
+        match engine {
+            Engine::Sqlite => Self::Sqlite(SqliteArguments::default()),
+            Engine::Pg => Self::Pg(PgArguments::default()),
+        }
+    }
+
+    pub(super) fn add<'t, T: Bind<'t>>(&mut self, value: T) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(args) => args.add(value),
             Self::Pg(args) => args.add(value),
@@ -114,8 +156,8 @@ impl Args {
 /// A statement with its values, ready to run.
 pub struct Query<'e> {
     exec: Exec<'e>,
-    text: String,
-    args: Args,
+    pub(super) text: String,
+    pub(super) args: Args,
     error: Option<StoreError>,
 }
 
@@ -126,28 +168,41 @@ impl Db {
     /// [`StoreError::Url`] for another scheme, [`StoreError::Database`] when the database cannot be opened.
     pub async fn open(url: &str, connections: u32) -> Result<Self, StoreError> {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            let options = PgConnectOptions::from_str(url)?.application_name("consentd");
-            let pool = PgPoolOptions::new().max_connections(connections.max(2)).connect_with(options).await?;
+            // A daemon that stands still in the middle of a write must not hold its locks for ever: nobody could take over.
+            let still = [("idle_in_transaction_session_timeout", "15s")];
+            let options = PgConnectOptions::from_str(url)?.application_name("consentd").options(still);
+            // Who asks while the server is away hears so before giving up.
+            let pool = PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(Duration::from_secs(5));
+            let pool = pool.connect_with(options).await?;
             return Ok(Self::Pg(pool));
         }
         if !url.starts_with("sqlite:") || url.contains(":memory:") {
             return Err(StoreError::Url);
         }
-        let options = SqliteConnectOptions::from_str(url)?
+        let options = SqliteConnectOptions::from_str(url)?;
+        private(options.get_filename())?;
+        let options = options
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(30))
-            .pragma("cache_size", "-65536")
+            .pragma("cache_size", "-32768")
             .pragma("wal_autocheckpoint", "4000")
-            .pragma("temp_store", "memory");
-        let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+            .pragma("temp_store", "memory")
+            .row_buffer_size(ROWS_AHEAD);
+        // SQLite ends a transaction by itself when the disk is full or fails. sqlx cannot roll it back then and takes the
+        // connection for one in a transaction from then on, which nobody could begin another on.
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+            .connect_with(options.clone().statement_cache_capacity(WRITER_STATEMENTS))
+            .await?;
         let read = SqlitePoolOptions::new()
             .max_connections(connections.max(1))
             .connect_with(options.create_if_missing(false).read_only(true).pragma("cache_size", "-8192"))
             .await?;
-        Ok(Self::Sqlite { read, write })
+        Ok(Self::Sqlite { read, write, waiting: Arc::default() })
     }
 
     /// Whether several daemons may share this database.
@@ -186,15 +241,27 @@ impl Db {
     /// [`StoreError::Database`] when the database is busy for too long or gone.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(match self {
-            Self::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Sqlite { write, waiting, .. } => {
+                let _waiting = Waiting::at(waiting);
+                Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?)
+            }
             Self::Pg(pool) => Tx::Pg(pool.begin().await?),
         })
+    }
+
+    /// Whether somebody may be waiting for a transaction to end. PostgreSQL does not say, so there it is always so.
+    #[must_use]
+    pub fn is_waited_for(&self) -> bool {
+        match self {
+            Self::Sqlite { waiting, .. } => waiting.load(Ordering::Relaxed) > 0,
+            Self::Pg(_) => true,
+        }
     }
 
     /// Closes all connections.
     pub async fn close(&self) {
         match self {
-            Self::Sqlite { read, write } => {
+            Self::Sqlite { read, write, .. } => {
                 read.close().await;
                 write.close().await;
             }
@@ -212,81 +279,40 @@ impl Tx {
         }
     }
 
-    /// Inserts many rows with few statements. The text marks the place of the rows with `/*rows*/`; `columns` is the number of values
-    /// a row binds. Returns how many rows the engine counted.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
-    pub async fn insert_many<T>(
-        &mut self,
-        sql: Sql,
-        columns: usize,
-        rows: &[T],
-        mut bind: impl FnMut(&mut Row<'_>, &T) -> Result<(), StoreError>,
-    ) -> Result<u64, StoreError> {
-        /// The most values that one SQLite statement takes.
-        const VALUES: usize = 32_766;
-        let mut count = 0;
-        for chunk in rows.chunks((VALUES / columns.max(1)).clamp(1, 2_000)) {
-            let mut query = self.q(sql);
-            query.text = query.text.replacen("/*rows*/", &query.args.placeholders(columns, chunk.len()), 1);
-            for row in chunk {
-                bind(&mut Row(&mut query.args), row)?;
-            }
-            count += query.exec().await?;
-        }
-        Ok(count)
-    }
-
     /// Makes it durable.
     ///
     /// # Errors
     /// [`StoreError::Database`]. The outcome of a commit that failed is not known: look before doing it again.
     pub async fn commit(self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(tx) => tx.commit().await?,
+            Self::Sqlite(tx) => tx.commit().await.inspect_err(end_if_unsynced)?,
             Self::Pg(tx) => tx.commit().await?,
         }
         Ok(())
     }
 }
 
-/// One row of [`Tx::insert_many`].
-pub struct Row<'a>(&'a mut Args);
+/// SQLite's codes for a file and for a folder that could not be brought to the disk.
+const UNSYNCED: [&str; 2] = ["1034", "1290"];
 
-impl Row<'_> {
-    /// The next value.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`] when the value cannot be encoded.
-    pub fn bind<'t, T: Bind<'t>>(&mut self, value: T) -> Result<&mut Self, StoreError> {
-        self.0.add(value)?;
-        Ok(self)
+/// Ends the process when the system could not say that a commit is on the disk. It would say so the next time, whether or
+/// not it is true, since it forgets what it could not write; only what is read from the disk by the next start is certain.
+fn end_if_unsynced(error: &sqlx::Error) {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    if code.is_some_and(|code| UNSYNCED.contains(&&*code)) {
+        tracing::error!("the disk did not keep a commit; ending, so that the next start reads what is really there");
+        std::process::exit(1);
     }
 }
 
-impl Args {
-    /// `(?,?),(?,?)` for SQLite, which looks numbered names up one by one; `($1,$2),($3,$4)` for PostgreSQL.
-    fn placeholders(&self, columns: usize, rows: usize) -> String {
-        let mut text = String::with_capacity(rows * columns * 6);
-        for row in 0..rows {
-            text.push_str(if row == 0 { "(" } else { ",(" });
-            for column in 0..columns {
-                if column > 0 {
-                    text.push(',');
-                }
-                match self {
-                    Self::Sqlite(_) => text.push('?'),
-                    Self::Pg(_) => {
-                        text.push('$');
-                        text.push_str(&(row * columns + column + 1).to_string());
-                    }
-                }
-            }
-            text.push(')');
-        }
-        text
-    }
+/// Makes the file, if there is none, readable for its owner only; SQLite gives its log the same rights.
+fn private(file: &Path) -> Result<(), StoreError> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file).map_err(sqlx::Error::Io)?;
+    Ok(())
 }
 
 /// Runs the same body for each engine's executor; the types differ, the words do not.

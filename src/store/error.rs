@@ -40,6 +40,12 @@ impl StoreError {
         matches!(self, Self::Database(_))
     }
 
+    /// Whether the disk is full (SQLite's `FULL`; PostgreSQL's `disk_full`).
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(error)) if matches!(error.code().as_deref(), Some("13" | "53100")))
+    }
+
     /// Whether a unique key was violated; both engines agree on this.
     #[must_use]
     pub fn is_unique_violation(&self) -> bool {

@@ -1,18 +1,11 @@
-//! Appending to a tenant's history and reading it.
-//!
-//! [`Tx::append`] is the only writer: it takes the tenant's chain head, seals payloads under the persons' keys, links the
-//! lines and folds them into the kept standings, all in the caller's transaction.
+//! A tenant's history: its head, its lines, and reading them. [`Tx::append`] writes it.
 
-use crate::clock::Timestamp;
 use crate::domain::chain::{self, Header};
 use crate::domain::consent::{Actor, Kind};
-use crate::domain::fold::{Event, Standing};
+use crate::domain::fold::Event;
 use crate::domain::ids::{AddressId, MailboxId, PurposeId, StatementId, TenantId};
-use crate::random::{self, Random};
 use crate::store::db::{Sql, sql};
-use crate::store::standing::Kept;
-use crate::store::{Store, StoreError, Tenant, TenantKey, Tx};
-use std::collections::HashMap;
+use crate::store::{Store, StoreError, TenantKey, Tx};
 use uuid::Uuid;
 
 // Read inside and outside of transactions.
@@ -134,107 +127,6 @@ impl Tx {
         self.q(sql!(split "chain_head/lock")).bind(tenant.0).one::<(i64, Vec<u8>)>().await?.try_into()
     }
 
-    /// Appends lines in their order and folds them in. Returns the standings they lead to, all purposes.
-    ///
-    /// # Errors
-    /// [`StoreError`]; nothing is kept then.
-    pub async fn append(
-        &mut self,
-        tenant: &Tenant,
-        key: &TenantKey,
-        lines: &[NewLine],
-        now: Timestamp,
-        random: &dyn Random,
-    ) -> Result<Vec<Kept>, StoreError> {
-        if lines.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut head = self.lock_head(tenant.id).await?;
-        let purposes = self.purposes(tenant.id).await?;
-        let mut persons = self.person_keys(tenant.id, key, lines, random).await?;
-        let mut standings = self.standings_before(tenant.id, lines).await?;
-        let mut written = Vec::with_capacity(lines.len());
-        for line in lines {
-            let person = persons.entry(line.address).or_insert_with(|| random::bytes(random));
-            let payload = line.payload.to_string().into_bytes();
-            let payload_mac = chain::payload_mac(person, &payload);
-            let header = Header {
-                tenant: tenant.id,
-                seq: head.seq + 1,
-                id: StatementId(random::uuid(now, random)),
-                address: line.address,
-                purpose: line.purpose,
-                kind: line.kind,
-                actor: line.actor,
-                at: now,
-                detail: line.detail,
-            };
-            head = Head { seq: header.seq, hash: chain::link(&head.hash, &header, &payload_mac) };
-            let sealed_payload =
-                TenantKey::for_person(tenant.id, *person).seal(header.id.0, "payload", &payload, random)?;
-            let line_written = Line { header, sealed_payload, payload_mac, hash: head.hash };
-            for purpose in purposes.iter().filter(|purpose| line_written.concerns(purpose.id)) {
-                let kept = standings.entry((line.address, purpose.id)).or_insert_with(|| Kept {
-                    address: line.address,
-                    mailbox: line.mailbox,
-                    purpose: purpose.id,
-                    standing: Standing::default(),
-                });
-                kept.standing = kept.standing.after(&line_written.event());
-            }
-            written.push(line_written);
-        }
-        self.write_lines(tenant.id, &written).await?;
-        self.q(sql!("chain_head/set")).bind(tenant.id.0).bind(head.seq).bind(head.hash.to_vec()).exec().await?;
-        let kept: Vec<Kept> = standings.into_values().collect();
-        self.keep(tenant.id, &kept).await?;
-        let (mut fresh, mut known): (Vec<MailboxId>, Vec<MailboxId>) = (Vec::new(), Vec::new());
-        for line in lines {
-            if line.new_address { &mut fresh } else { &mut known }.push(line.mailbox);
-        }
-        for mailboxes in [&mut fresh, &mut known] {
-            mailboxes.sort();
-            mailboxes.dedup();
-        }
-        self.refresh_reach(tenant.id, &fresh).await?;
-        self.follow_reach(tenant.id, &known).await?;
-        Ok(kept)
-    }
-
-    async fn write_lines(&mut self, tenant: TenantId, lines: &[Line]) -> Result<(), StoreError> {
-        self.insert_many(sql!("statement/insert"), 12, lines, |row, line| {
-            let h = &line.header;
-            row.bind(tenant.0)?
-                .bind(h.seq)?
-                .bind(h.id.0)?
-                .bind(h.address.0)?
-                .bind(h.purpose.map(|purpose| purpose.0))?
-                .bind(h.kind.word())?
-                .bind(h.actor.as_word())?
-                .bind(h.at)?
-                .bind(h.detail)?
-                .bind(&*line.sealed_payload)?
-                .bind(line.payload_mac.to_vec())?
-                .bind(line.hash.to_vec())?;
-            Ok(())
-        })
-        .await?;
-        Ok(())
-    }
-
-    async fn standings_before(
-        &mut self,
-        tenant: TenantId,
-        lines: &[NewLine],
-    ) -> Result<HashMap<(AddressId, PurposeId), Kept>, StoreError> {
-        let addresses = known_addresses(lines);
-        if addresses.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let kept = self.standings_of(tenant, &addresses).await?;
-        Ok(kept.into_iter().map(|kept| ((kept.address, kept.purpose), kept)).collect())
-    }
-
     /// The lines about one address, inside this transaction.
     ///
     /// # Errors
@@ -272,15 +164,6 @@ impl Tx {
             .await?;
         Ok(rows.into_iter().map(|(address, mailbox)| (AddressId(address), MailboxId(mailbox))).collect())
     }
-}
-
-/// The addresses spoken of that were there before, once each.
-pub(crate) fn known_addresses(lines: &[NewLine]) -> Vec<AddressId> {
-    let mut addresses: Vec<AddressId> =
-        lines.iter().filter(|line| !line.new_address).map(|line| line.address).collect();
-    addresses.sort();
-    addresses.dedup();
-    addresses
 }
 
 impl Store {

@@ -134,6 +134,12 @@ pub(crate) fn id_list(mailboxes: &[MailboxId]) -> String {
     hex_list(mailboxes.iter().map(|mailbox| mailbox.0.as_bytes().as_slice()))
 }
 
+/// Numbers as a JSON array that both engines can take apart.
+pub(crate) fn number_list(numbers: &[i64]) -> String {
+    let texts: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+    format!("[{}]", texts.join(","))
+}
+
 impl Store {
     /// How many mailboxes we believe to be in which state at a provider.
     ///
@@ -147,14 +153,13 @@ impl Store {
         self.db.q(COUNTS).bind(tenant.0).bind(connection.0).all().await
     }
 
-    /// Whether anything was said of these mailboxes after that line of the history.
+    /// Mailboxes of whom anything was said after that line of the history.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn spoken_since(&self, tenant: TenantId, seq: i64, mailboxes: &[MailboxId]) -> Result<bool, StoreError> {
-        let query = self.db.q(sql!(split "standing/spoken_since"));
-        let (lines,): (i64,) = query.bind(tenant.0).bind(seq).bind(id_list(mailboxes)).one().await?;
-        Ok(lines > 0)
+    pub async fn spoken_since(&self, tenant: TenantId, seq: i64) -> Result<HashSet<MailboxId>, StoreError> {
+        let rows: Vec<(Uuid,)> = self.db.q(sql!("statement/mailboxes_after")).bind(tenant.0).bind(seq).all().await?;
+        Ok(rows.into_iter().map(|(id,)| MailboxId(id)).collect())
     }
 
     /// Mailboxes whose unanswered subscription can no longer land.
@@ -305,51 +310,26 @@ impl Tx {
         Ok(())
     }
 
-    /// Notes the answer to every line of a batch.
+    /// Notes the answer to some lines of a batch; the same for all of them.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn answer_batch(
-        &mut self,
-        tenant: TenantId,
-        connection: ConnectionId,
-        batch: Uuid,
-        outcome: &str,
-        job: &str,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.q(sql!("ledger/answer_all"))
-            .bind(tenant.0)
-            .bind(connection.0)
-            .bind(batch)
-            .bind(outcome)
-            .bind(job)
-            .bind(now)
-            .exec()
-            .await?;
-        Ok(())
-    }
-
-    /// Notes the answer to one line of a batch.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    #[expect(clippy::too_many_arguments, reason = "the key and the answer of a ledger line")]
+    #[expect(clippy::too_many_arguments, reason = "the key and the answer of ledger lines")]
     pub async fn answer(
         &mut self,
         tenant: TenantId,
         connection: ConnectionId,
         batch: Uuid,
-        n: i64,
+        lines: &[i64],
         outcome: &str,
         job: &str,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.q(sql!("ledger/answer"))
+        self.q(sql!(split "ledger/answer"))
             .bind(tenant.0)
             .bind(connection.0)
             .bind(batch)
-            .bind(n)
+            .bind(number_list(lines))
             .bind(outcome)
             .bind(job)
             .bind(now)
@@ -358,8 +338,28 @@ impl Tx {
         Ok(())
     }
 
-    /// Marks lines that were sent by somebody who is gone: nobody knows what came of them, and until `until` their
-    /// subscriptions may land.
+    /// A read showed these mailboxes mailable: what was on its way has landed, unless a call had no answer after
+    /// `doubted`. Whom we took off stays taken off.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn seen_mailable(
+        &mut self,
+        tenant: TenantId,
+        connection: ConnectionId,
+        mailboxes: &[MailboxId],
+        now: Timestamp,
+        doubted: Timestamp,
+    ) -> Result<(), StoreError> {
+        if !mailboxes.is_empty() {
+            let query = self.q(sql!(split "holding/seen")).bind(tenant.0).bind(connection.0).bind(id_list(mailboxes));
+            query.bind(now).bind(doubted).exec().await?;
+        }
+        Ok(())
+    }
+
+    /// Marks lines that were sent by somebody who is gone: nobody knows what came of them. The later reads of those who
+    /// withdraw count from when they were sent; until `until` the subscriptions may land.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -367,10 +367,9 @@ impl Tx {
         &mut self,
         tenant: TenantId,
         connection: ConnectionId,
-        now: Timestamp,
         until: Timestamp,
     ) -> Result<u64, StoreError> {
-        self.q(sql!("holding/orphaned")).bind(tenant.0).bind(connection.0).bind(now).bind(until).exec().await?;
+        self.q(sql!("ledger/doubt")).bind(tenant.0).bind(connection.0).bind(until).exec().await?;
         self.q(sql!("ledger/orphaned")).bind(tenant.0).bind(connection.0).exec().await
     }
 }

@@ -2,10 +2,17 @@
 
 use crate::clock::Timestamp;
 use crate::domain::ids::{ConnectionId, InboxId, TenantId};
+use crate::store::address::hex_list;
 use crate::store::db::sql;
 use crate::store::{Store, StoreError, Tx};
 use std::collections::HashSet;
 use uuid::Uuid;
+
+/// Bytes of bodies that go with one statement, if one alone is not larger.
+const A_STATEMENT: usize = 4 * 1024 * 1024;
+
+/// Bytes before each body there: tenant, connection, id, digest.
+const KEYS: usize = 3 * 16 + 32;
 
 /// A delivery to be kept.
 #[derive(Debug, Clone)]
@@ -24,6 +31,21 @@ pub struct NewDelivery {
     pub body: Vec<u8>,
     /// Why it is not to be read, if it is not.
     pub quarantine: Option<&'static str>,
+}
+
+/// An event that was heard for the first time.
+#[derive(Debug, Clone, Copy)]
+pub struct NewEvent<'a> {
+    /// The connection that it was heard from.
+    pub connection: ConnectionId,
+    /// Equal for a repeat of the same event.
+    pub fingerprint: [u8; 32],
+    /// The delivery that it came with.
+    pub inbox: InboxId,
+    /// What kind of event, a stable word.
+    pub kind: &'a str,
+    /// What came of it, a stable word.
+    pub disposition: &'a str,
 }
 
 /// A kept delivery.
@@ -139,30 +161,31 @@ impl Tx {
         // One statement may touch a row once only, so a repeat within the batch waits for the next statement.
         let mut rest: Vec<&NewDelivery> = deliveries.iter().collect();
         while !rest.is_empty() {
-            let mut seen = HashSet::new();
-            let (now, later): (Vec<_>, Vec<_>) =
-                rest.into_iter().partition(|new| seen.insert((new.connection, new.digest)));
-            self.insert_many(sql!("inbox/keep"), 11, &now, |row, new| {
-                row.bind(new.tenant.0)?
-                    .bind(new.connection.0)?
-                    .bind(new.id.0)?
-                    .bind(new.received_at)?
-                    .bind(new.digest.to_vec())?
-                    .bind(new.body.clone())?
-                    .bind(if new.quarantine.is_some() { "quarantined" } else { "new" })?
-                    .bind(new.quarantine.unwrap_or(""))?
-                    .bind(0_i64)?
-                    .bind(0_i64)?
-                    .bind(0_i64)?;
-                Ok(())
-            })
-            .await?;
+            let (mut seen, mut size) = (HashSet::new(), 0);
+            let (now, later): (Vec<_>, Vec<_>) = rest.into_iter().partition(|new| {
+                let fits = size == 0 || size + new.body.len() <= A_STATEMENT;
+                let goes = fits && seen.insert((new.connection, new.digest));
+                size += if goes { new.body.len() } else { 0 };
+                goes
+            });
+            let mut bytes = Vec::with_capacity(size + now.len() * KEYS);
+            let mut rows = Vec::with_capacity(now.len());
+            for new in now {
+                rows.push((bytes.len() + 1, new.body.len(), new.received_at, new.quarantine));
+                for key in [new.tenant.0, new.connection.0, new.id.0] {
+                    bytes.extend_from_slice(key.as_bytes());
+                }
+                bytes.extend_from_slice(&new.digest);
+                bytes.extend_from_slice(&new.body);
+            }
+            let rows = serde_json::to_string(&rows).map_err(|error| sqlx::Error::Encode(error.into()))?;
+            self.q(sql!(split "inbox/keep")).bind(rows).bind(bytes).exec().await?;
             rest = later;
         }
         Ok(())
     }
 
-    /// Takes the oldest deliveries that nobody works on, oldest first.
+    /// Takes the oldest deliveries that nobody works on, oldest first: so many, and those that begin within so many bytes.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -171,24 +194,30 @@ impl Tx {
         now: Timestamp,
         until: Timestamp,
         limit: i64,
+        bytes: i64,
     ) -> Result<Vec<KeptDelivery>, StoreError> {
-        let mut rows: Vec<Row> = self.q(sql!(split "inbox/claim")).bind(now).bind(until).bind(limit).all().await?;
+        let query = self.q(sql!(split "inbox/claim")).bind(now).bind(until).bind(limit).bind(bytes);
+        let mut rows: Vec<Row> = query.all().await?;
         rows.sort_by_key(|row| (row.received_at, row.id));
         Ok(rows.into_iter().map(KeptDelivery::from).collect())
     }
 
-    /// Writes what became of a delivery.
+    /// Writes what became of deliveries.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn finish_delivery(
+    pub async fn finish_deliveries(
         &mut self,
         tenant: TenantId,
-        id: InboxId,
+        ids: &[InboxId],
         state: &str,
         note: &str,
     ) -> Result<(), StoreError> {
-        self.q(sql!("inbox/finish")).bind(tenant.0).bind(id.0).bind(state).bind(note).exec().await?;
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let list = hex_list(ids.iter().map(|id| id.0.as_bytes().as_slice()));
+        self.q(sql!(split "inbox/finish")).bind(tenant.0).bind(list).bind(state).bind(note).exec().await?;
         Ok(())
     }
 
@@ -200,44 +229,67 @@ impl Tx {
         self.q(sql!("inbox/replay")).bind(tenant.0).bind(id.map(|id| id.0)).exec().await
     }
 
-    /// Notes an event. False when it was seen before.
+    /// Which of these events were heard before.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn keep_event(
+    pub async fn known_events(
         &mut self,
-        delivery: &KeptDelivery,
-        fingerprint: [u8; 32],
-        kind: &str,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let (tenant, connection) = (delivery.tenant.0, delivery.connection.0);
-        let fingerprint = fingerprint.to_vec();
-        let query = self.q(sql!("event/keep")).bind(tenant).bind(connection).bind(fingerprint.clone());
-        if query.bind(delivery.id.0).bind(kind).bind(now).exec().await? > 0 {
-            return Ok(true);
-        }
-        self.q(sql!("event/repeat")).bind(tenant).bind(connection).bind(fingerprint).exec().await?;
-        Ok(false)
+        tenant: TenantId,
+        connection: ConnectionId,
+        fingerprints: &[[u8; 32]],
+    ) -> Result<Vec<[u8; 32]>, StoreError> {
+        let list = hex_list(fingerprints.iter().map(<[u8; 32]>::as_slice));
+        let query = self.q(sql!(split "event/known")).bind(tenant.0).bind(connection.0).bind(list);
+        let rows: Vec<(Vec<u8>,)> = query.all().await?;
+        let corrupt = |_| StoreError::Corrupt { table: "event", column: "fingerprint" };
+        rows.into_iter().map(|(fingerprint,)| fingerprint.try_into().map_err(corrupt)).collect()
     }
 
-    /// Writes what came of an event.
+    /// Notes events that were never heard, with what came of them.
+    ///
+    /// # Errors
+    /// [`StoreError`], also when one was heard before.
+    pub async fn keep_events(
+        &mut self,
+        tenant: TenantId,
+        events: &[NewEvent<'_>],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.insert_many(sql!("event/keep"), 8, events, |row, event| {
+            row.bind(tenant.0)?
+                .bind(event.connection.0)?
+                .bind(event.fingerprint.to_vec())?
+                .bind(event.inbox.0)?
+                .bind(event.kind)?
+                .bind(event.disposition)?
+                .bind(now)?
+                .bind(0_i64)?;
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Counts repeats of events that were heard before.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn settle_event(
+    pub async fn repeat_events(
         &mut self,
-        delivery: &KeptDelivery,
-        fingerprint: [u8; 32],
-        disposition: &str,
+        tenant: TenantId,
+        connection: ConnectionId,
+        fingerprints: &[[u8; 32]],
     ) -> Result<(), StoreError> {
-        self.q(sql!("event/settle"))
-            .bind(delivery.tenant.0)
-            .bind(delivery.connection.0)
-            .bind(fingerprint.to_vec())
-            .bind(disposition)
-            .exec()
-            .await?;
+        // One statement counts an event once, so the third of a kind waits for the next.
+        let mut rest: Vec<&[u8; 32]> = fingerprints.iter().collect();
+        while !rest.is_empty() {
+            let mut seen = HashSet::new();
+            let (now, later): (Vec<_>, Vec<_>) = rest.into_iter().partition(|one| seen.insert(*one));
+            let list = hex_list(now.into_iter().map(<[u8; 32]>::as_slice));
+            self.q(sql!(split "event/repeat")).bind(tenant.0).bind(connection.0).bind(list).exec().await?;
+            rest = later;
+        }
         Ok(())
     }
 

@@ -108,4 +108,12 @@ impl Store {
             })
             .collect())
     }
+
+    /// How many incidents of each kind are open, over all tenants.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn incident_counts(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        self.db.q(sql!("incident/counts")).all().await
+    }
 }

@@ -21,7 +21,7 @@ pub struct Job {
 }
 
 impl Store {
-    /// A connection's jobs that are not known to be over.
+    /// A connection's jobs that are not known to be over, those first that were asked after least.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -87,7 +87,8 @@ impl Tx {
         Ok(())
     }
 
-    /// While a job runs, its subscriptions may still land: nothing about them settles before `until`.
+    /// While a job runs, its subscriptions may still land: nothing about them settles before `until`. What settles after
+    /// `enough` is left as it is.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -97,8 +98,24 @@ impl Tx {
         connection: ConnectionId,
         job: &str,
         until: Timestamp,
+        enough: Timestamp,
     ) -> Result<(), StoreError> {
-        self.q(sql!("job/extend")).bind(tenant.0).bind(connection.0).bind(job).bind(until).exec().await?;
+        let query = self.q(sql!("job/extend")).bind(tenant.0).bind(connection.0).bind(job);
+        query.bind(until).bind(enough).exec().await?;
+        Ok(())
+    }
+
+    /// Asks after no job of a connection before that instant.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn defer_jobs(
+        &mut self,
+        tenant: TenantId,
+        connection: ConnectionId,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.q(sql!("job/defer")).bind(tenant.0).bind(connection.0).bind(until).exec().await?;
         Ok(())
     }
 

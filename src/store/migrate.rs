@@ -1,4 +1,4 @@
-//! Bringing the schema up to date.
+//! Bringing the schema up to date, and what the engine says of itself.
 
 use crate::store::db::sql;
 use crate::store::{Db, StoreError};
@@ -58,5 +58,13 @@ impl Db {
     pub async fn has_schema(&self) -> Result<bool, StoreError> {
         let (tables,): (i64,) = self.q(sql!(split "meta/has_schema")).one().await?;
         Ok(tables > 0)
+    }
+
+    /// What the engine says of itself, by name: settings that decide whether "confirmed" means "on disk".
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn settings(&self) -> Result<Vec<(String, String)>, StoreError> {
+        self.q(sql!(split "meta/settings")).all().await
     }
 }

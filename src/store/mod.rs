@@ -1,6 +1,7 @@
 //! The database. The only module that imports sqlx; one file per noun, SQL in `sql/<noun>/<verb>.sql`.
 
 mod address;
+mod append;
 mod bell;
 mod connection;
 pub(crate) mod db;
@@ -19,8 +20,11 @@ mod person_key;
 mod purpose;
 mod reach;
 mod record;
+mod reserve;
+mod rows;
 mod run;
 mod search;
+mod sole;
 mod standing;
 mod tenant;
 mod token;
@@ -30,22 +34,24 @@ mod walk;
 mod withdrawal;
 
 pub use address::{Address, EVERY_PURPOSE, Suppression};
-pub use bell::DueBell;
+pub use bell::{DueBell, Ring};
 pub use connection::{Connection, ConnectionState};
 pub use db::{Db, Tx};
 pub use error::StoreError;
 pub use glance::ConnectionGlance;
 pub use history::{Head, Line, NewLine};
 pub use holding::{Entry, Holding, LedgerLine};
-pub use inbox::{InboxCount, KeptDelivery, NewDelivery};
+pub use inbox::{InboxCount, KeptDelivery, NewDelivery, NewEvent};
 pub use incident::Incident;
 pub use job::Job;
 pub use migrate::Migration;
 pub use people::PersonRow;
 pub use purpose::Purpose;
 pub use record::Record;
+pub use reserve::Reserve;
 pub use run::{NewItem, OpenItem, PendingItem, Removal, Run, RunState, ShownItem};
 pub use search::Group;
+pub use sole::{NotSole, Sole};
 pub use standing::Kept;
 pub use tenant::{NewTenant, Tenant};
 pub use token::{Link, NewLink};
@@ -54,8 +60,10 @@ pub use walk::{Difference, RemoteSummary, Seen, Stranger, Walk};
 pub use withdrawal::{NewWithdrawal, Phase, Waiting, Withdrawal, scope_word};
 
 pub(crate) use address::{addresses_of_mailboxes, mailboxes_by_mac, suppressed};
+pub(crate) use append::Whose;
 pub(crate) use db::Ask;
 pub(crate) use people::people;
+pub use record::Keyed;
 pub(crate) use record::{mailboxes_in_crm, records_of_keys};
 pub(crate) use standing::standings_of_mailboxes;
 
@@ -68,13 +76,15 @@ pub struct Store {
     pub db: Db,
     /// Secrets at rest.
     pub vault: Arc<Vault>,
+    /// The emergency area for a full disk.
+    pub reserve: Reserve,
 }
 
 impl Store {
-    /// Puts both together.
+    /// Puts both together, without an emergency area.
     #[must_use]
     pub fn new(db: Db, vault: Vault) -> Self {
-        Self { db, vault: Arc::new(vault) }
+        Self { db, vault: Arc::new(vault), reserve: Reserve::default() }
     }
 
     /// Begins a write.

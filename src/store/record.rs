@@ -71,9 +71,33 @@ impl TryFrom<Row> for Record {
     }
 }
 
+/// A record with the folded texts it is searched by.
+pub struct Keyed<'a> {
+    pub(crate) record: &'a Record,
+    pub(crate) search: String,
+    pub(crate) town_key: String,
+    pub(crate) country_key: String,
+    pub(crate) tag_keys: String,
+}
+
+impl<'a> Keyed<'a> {
+    /// The texts of a record.
+    #[must_use]
+    pub fn of(record: &'a Record) -> Self {
+        let person = &record.person;
+        Self {
+            record,
+            search: [&person.last_name, &person.first_name, &person.company].map(|name| fold(name)).join(" "),
+            town_key: fold(&person.town),
+            country_key: fold(&person.country),
+            tag_keys: tag_keys(&record.tags),
+        }
+    }
+}
+
 /// Tags as one folded text in which each stands between bars, so that one can be searched for whole.
 #[must_use]
-pub(crate) fn tag_keys(tags: &[String]) -> String {
+fn tag_keys(tags: &[String]) -> String {
     let mut keys: Vec<String> = tags.iter().map(|tag| fold(tag).replace('|', " ")).collect();
     keys.sort();
     keys.dedup();
@@ -136,26 +160,24 @@ pub(crate) async fn mailboxes_in_crm<A: Ask>(
 }
 
 impl Tx {
-    /// Writes records with their tags and addresses, new ones and changed ones alike.
+    /// Writes records with their tags and addresses. Of those that were there before, `changed` names the ids.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn save_records(
         &mut self,
         tenant: TenantId,
-        new: &[Record],
-        changed: &[Record],
+        records: &[Keyed<'_>],
+        changed: &[RecordId],
         now: Timestamp,
     ) -> Result<(), StoreError> {
         if !changed.is_empty() {
-            let list = record_list(&changed.iter().map(|record| record.id).collect::<Vec<_>>());
+            let list = record_list(changed);
             self.q(sql!(split "record_address/clear")).bind(tenant.0).bind(list.clone()).exec().await?;
             self.q(sql!(split "record_tag/clear")).bind(tenant.0).bind(list).exec().await?;
         }
-        let records: Vec<&Record> = new.iter().chain(changed).collect();
-        self.insert_many(sql!("record/upsert"), 19, &records, |row, record| {
-            let person = &record.person;
-            let names = [&person.last_name, &person.first_name, &person.company].map(|name| fold(name)).join(" ");
+        self.insert_many(sql!("record/upsert"), 19, records, |row, keyed| {
+            let (record, person) = (keyed.record, &keyed.record.person);
             row.bind(tenant.0)?
                 .bind(record.id.0)?
                 .bind(record.kind.word())?
@@ -170,23 +192,23 @@ impl Tx {
                 .bind(person.prospect)?
                 .bind(person.professional)?
                 .bind(record.bin)?
-                .bind(names)?
-                .bind(fold(&person.town))?
-                .bind(fold(&person.country))?
-                .bind(tag_keys(&record.tags))?
+                .bind(&*keyed.search)?
+                .bind(&*keyed.town_key)?
+                .bind(&*keyed.country_key)?
+                .bind(&*keyed.tag_keys)?
                 .bind(now)?;
             Ok(())
         })
         .await?;
+        let records = || records.iter().map(|keyed| keyed.record);
         let tags: Vec<(RecordId, &str)> =
-            records.iter().flat_map(|record| record.tags.iter().map(|tag| (record.id, tag.as_str()))).collect();
+            records().flat_map(|record| record.tags.iter().map(|tag| (record.id, tag.as_str()))).collect();
         self.insert_many(sql!("record_tag/insert"), 3, &tags, |row, (record, tag)| {
             row.bind(tenant.0)?.bind(record.0)?.bind(*tag)?;
             Ok(())
         })
         .await?;
-        let links: Vec<(RecordId, i64, AddressId, MailboxId)> = records
-            .iter()
+        let links: Vec<(RecordId, i64, AddressId, MailboxId)> = records()
             .flat_map(|record| {
                 (0..).zip(&record.addresses).map(|(n, (address, mailbox))| (record.id, n, *address, *mailbox))
             })

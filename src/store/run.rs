@@ -3,6 +3,7 @@
 use crate::clock::Timestamp;
 use crate::domain::ids::{AddressId, ConnectionId, MailboxId, RunId, TenantId};
 use crate::store::db::sql;
+use crate::store::holding::number_list;
 use crate::store::{Store, StoreError, Tx};
 use uuid::Uuid;
 
@@ -435,23 +436,26 @@ impl Tx {
         self.q(sql!("run_item/removals")).bind(tenant.0).bind(run.0).bind(other).bind(limit).all().await
     }
 
-    /// Notes what came of an item.
+    /// Notes what came of items; alike for all of them.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn resolve_item(
+    pub async fn resolve_items(
         &mut self,
         tenant: TenantId,
         run: RunId,
-        n: i64,
+        items: &[i64],
         outcome: &str,
         code: &str,
         message: &str,
     ) -> Result<(), StoreError> {
-        self.q(sql!("run_item/resolve"))
+        if items.is_empty() {
+            return Ok(());
+        }
+        self.q(sql!(split "run_item/resolve"))
             .bind(tenant.0)
             .bind(run.0)
-            .bind(n)
+            .bind(number_list(items))
             .bind(outcome)
             .bind(code)
             .bind(message)

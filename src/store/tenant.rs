@@ -170,11 +170,13 @@ impl Store {
         Ok(())
     }
 
-    /// Seals every tenant's key with the current master key. May be repeated; returns how many were changed.
+    /// Seals every tenant's key, and the one that recognises accounts, with the current master key. May be repeated;
+    /// returns how many tenants' keys were changed.
     ///
     /// # Errors
     /// [`StoreError::Vault`] when a key was sealed with a master key that was not given.
     pub async fn rewrap_tenants(&self, random: &dyn Random) -> Result<u64, StoreError> {
+        self.rewrap_account_key(random).await?;
         let mut changed = 0;
         for tenant in self.tenants().await? {
             if let Some(sealed) = self.vault.rewrap(tenant.id, &tenant.sealed_key, random)? {

@@ -2,7 +2,7 @@
 //!
 //! Every ciphertext is bound to its place (tenant, row, field), so that moving it to another row makes it unreadable.
 
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{AccountId, TenantId};
 use crate::random::{self, Random};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -127,16 +127,28 @@ impl TenantKey {
 
     /// The keyed digest of a folded address: recognises an address without holding it.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]
-    #[expect(clippy::missing_panics_doc, reason = "it cannot panic")]
     pub fn address_mac(&self, folded: &str) -> [u8; 32] {
+        self.mac(b"consentd.address.1", folded)
+    }
+
+    /// The keyed digest of what opens an account at a provider.
+    pub(super) fn account(&self, opened_by: &str) -> AccountId {
+        let [id @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = self.mac(b"consentd.account.1", opened_by);
+        AccountId(Uuid::from_bytes(id))
+    }
+
+    #[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]
+    fn mac(&self, domain: &[u8], text: &str) -> [u8; 32] {
         let mut mac =
             <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(self.key.expose_secret()).expect("any length is a key");
-        mac.update(b"consentd.address.1");
-        mac.update(folded.as_bytes());
+        mac.update(domain);
+        mac.update(text.as_bytes());
         mac.finalize().into_bytes().into()
     }
 }
+
+/// Whose key belongs to the whole installation: no tenant has this id.
+pub(super) const HOST: TenantId = TenantId(Uuid::nil());
 
 /// The master keys in use: one that seals, and during a rotation old ones that only open.
 pub struct Vault {

@@ -6,6 +6,7 @@ use crate::store::db::sql;
 use crate::store::holding::id_list;
 use crate::store::{Store, StoreError, Tx};
 use consentd_provider::{EmailAddress, Scope};
+use serde_json::{Value, json};
 use std::collections::HashSet;
 use uuid::Uuid;
 
@@ -46,18 +47,39 @@ impl Tx {
         tenant: TenantId,
         new: &NewWithdrawal<'_>,
         now: Timestamp,
-    ) -> Result<u64, StoreError> {
-        self.q(sql!(split "withdrawal/queue"))
-            .bind(tenant.0)
-            .bind(new.mailbox.0)
-            .bind(new.address.0)
-            .bind(new.purpose.map(|purpose| purpose.0))
-            .bind(scope_word(new.scope))
-            .bind(new.reason)
-            .bind(new.seq)
-            .bind(now)
-            .exec()
-            .await
+    ) -> Result<(), StoreError> {
+        self.queue_withdrawals(tenant, std::slice::from_ref(new), now).await
+    }
+
+    /// As [`Tx::queue_withdrawal`] for several, in their order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn queue_withdrawals(
+        &mut self,
+        tenant: TenantId,
+        new: &[NewWithdrawal<'_>],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        // One statement may touch a row once only, so who is named twice waits for the next statement.
+        let mut rest: Vec<&NewWithdrawal<'_>> = new.iter().collect();
+        while !rest.is_empty() {
+            let mut seen = HashSet::new();
+            let (first, later): (Vec<_>, Vec<_>) = rest.into_iter().partition(|new| seen.insert(new.mailbox));
+            let rows: Vec<Value> = first
+                .into_iter()
+                .map(|new| {
+                    let hex = |id: Uuid| id.simple().to_string();
+                    let purpose = new.purpose.map(|purpose| hex(purpose.0));
+                    let (mailbox, address) = (hex(new.mailbox.0), hex(new.address.0));
+                    json!([mailbox, address, purpose, scope_word(new.scope), new.reason, new.seq])
+                })
+                .collect();
+            let list = Value::Array(rows).to_string();
+            self.q(sql!(split "withdrawal/queue")).bind(tenant.0).bind(list).bind(now).exec().await?;
+            rest = later;
+        }
+        Ok(())
     }
 
     /// Has a withdrawal that is in effect read back once more.
@@ -73,6 +95,21 @@ impl Tx {
     ) -> Result<bool, StoreError> {
         let query = self.q(sql!("withdrawal/recheck")).bind(tenant.0).bind(connection.0).bind(mailbox.0);
         Ok(query.bind(now).exec().await? > 0)
+    }
+
+    /// A job is over: whoever withdrew while it ran is taken off once more at once. To be called before the ledger says so.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn hurry_withdrawals(
+        &mut self,
+        tenant: TenantId,
+        connection: ConnectionId,
+        job: &str,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let query = self.q(sql!("withdrawal/hurry")).bind(tenant.0).bind(connection.0).bind(job);
+        query.bind(now).exec().await
     }
 
     /// Writes back how far a withdrawal is, unless a newer one has taken its place meanwhile.

@@ -3,8 +3,8 @@
 use crate::clock::{SECOND, Timestamp};
 use crate::domain::ids::{ConnectionId, TenantId};
 use crate::service::{Core, ServiceError};
-use crate::store::{Connection, TenantKey};
-use consentd_provider::{Delivery, Intake, Provider};
+use consentd_provider::{Delivery, Intake, Provider, credential_matches};
+use secrecy::SecretString;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,8 +22,7 @@ pub(crate) struct Door {
     pub(crate) connection: ConnectionId,
     provider: Box<dyn Provider>,
     name: String,
-    opened_from: Connection,
-    key: TenantKey,
+    paths: Vec<SecretString>,
     read_at: Timestamp,
 }
 
@@ -35,9 +34,9 @@ pub(crate) struct Doors {
 }
 
 impl Door {
-    /// Whether the last part of the URL is right.
+    /// Whether the last part of the URL is right. Takes the same time for any wrong one.
     pub(crate) fn path_matches(&self, shown: &str) -> bool {
-        Core::path_secret_matches(&self.opened_from, &self.key, shown).unwrap_or(false)
+        credential_matches(shown.as_bytes(), &self.paths)
     }
 
     /// Whether the credentials are right.
@@ -117,9 +116,8 @@ impl Doors {
             tenant: tenant.id,
             connection: connection.id,
             provider: core.adapter(&connection, &tenant_key)?,
-            name: connection.provider.clone(),
-            opened_from: connection,
-            key: tenant_key,
+            paths: Core::path_secrets(&connection, &tenant_key).unwrap_or_default(),
+            name: connection.provider,
             read_at,
         });
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), door.clone());

@@ -3,13 +3,16 @@
 
 mod body;
 mod doors;
+mod guests;
 mod headers;
 mod hooks;
+mod looks;
 mod metrics;
 mod operation;
 mod pages;
 mod server;
 mod state;
+mod visit;
 
 pub use state::State;
 
@@ -34,6 +37,7 @@ pub fn router(state: State) -> Router {
         .route("/u/{token}", get(pages::unsubscribe::show).post(pages::unsubscribe::decide))
         .fallback(pages::not_found)
         .method_not_allowed_fallback(pages::wrong_method)
+        .layer(axum::middleware::from_fn_with_state(looks::Looks::new(state.looks_per_minute), looks::limit))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, patience))
         .layer(CatchPanicLayer::custom(|_| pages::panicked()));
     let operation = Router::new()

@@ -6,8 +6,12 @@ use crate::service::signal::{Life, Wake};
 use crate::web::body::Bodies;
 use crate::web::doors::Doors;
 use metrics_exporter_prometheus::PrometheusHandle;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+/// Kinds of incidents that `/metrics` has shown.
+pub(crate) type Kinds = Mutex<BTreeSet<String>>;
 
 /// What the routes share. Cheap to clone.
 #[derive(Clone)]
@@ -19,7 +23,9 @@ pub struct State {
     pub(crate) doors: Arc<Doors>,
     pub(crate) bodies: Bodies,
     pub(crate) request_time: Duration,
+    pub(crate) looks_per_minute: u32,
     pub(crate) metrics: Option<PrometheusHandle>,
+    pub(crate) kinds: Arc<Kinds>,
 }
 
 impl State {
@@ -41,7 +47,9 @@ impl State {
             doors: Arc::default(),
             bodies: Bodies::new(&config.webhooks),
             request_time: config.http.request_time(),
+            looks_per_minute: config.http.looks_per_minute,
             metrics,
+            kinds: Arc::default(),
         }
     }
 }

@@ -1,14 +1,15 @@
-//! Looks after provider accounts: leases each that has something due, and works on it until nothing is.
+//! Looks after connections: takes the account of each that has something due, and works on it until nothing is.
 //!
-//! One daemon at a time owns an account, so its quotas are counted in one place and no two calls of ours overtake each
-//! other. A lease is kept by renewing it, and dropped by not renewing it: an account stays with its daemon between two
-//! pieces of work, unless that daemon is gone.
+//! One daemon at a time owns an account, so its quotas are counted in one place and calls of different daemons never
+//! mix. A lease is kept by renewing it, and dropped by not renewing it: an account stays with its daemon between two
+//! pieces of work, unless that daemon is gone. Who was deposed without noticing can neither call nor write any more
+//! (`service/claim.rs`).
 
 use crate::clock::{SECOND, Timestamp};
-use crate::domain::ids::ConnectionId;
+use crate::domain::ids::{AccountId, ConnectionId};
+use crate::service::claim::Claim;
 use crate::service::signal::{Life, Wake};
 use crate::service::{Core, ServiceError};
-use crate::store::StoreError;
 use crate::worker::Stop;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,10 +34,17 @@ pub(crate) struct Connections {
     accounts: usize,
     /// Between two looks for work that nobody announced.
     idle: Duration,
-    /// Until when which account is ours.
-    leases: Arc<Mutex<HashMap<ConnectionId, Timestamp>>>,
-    /// One account at a time is taken, so that nobody works on it before it is adopted.
+    /// Our turns.
+    turns: Arc<Mutex<HashMap<AccountId, Turn>>>,
+    /// One account at a time is taken, so that nobody works on a connection before it is adopted.
     taking: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// Our turn at an account.
+struct Turn {
+    claim: Claim,
+    /// Connections whose work we know from beginning to end.
+    adopted: HashSet<ConnectionId>,
 }
 
 impl Connections {
@@ -44,25 +52,25 @@ impl Connections {
     pub(crate) fn new(core: Core, wake: Wake, life: Life, workers: &crate::config::Workers) -> Self {
         let owner = core.id();
         let (accounts, idle) = (workers.accounts, workers.idle());
-        Self { core, owner, wake, life, accounts, idle, leases: Arc::default(), taking: Arc::default() }
+        Self { core, owner, wake, life, accounts, idle, turns: Arc::default(), taking: Arc::default() }
     }
 
     /// Works until told to stop; the steps that are under way then are finished, for `grace` at most.
     pub(crate) async fn run(self, stop: Stop, grace: Duration) {
         let mut tasks: JoinSet<()> = JoinSet::new();
-        let mut busy: HashMap<Id, ConnectionId> = HashMap::new();
+        let mut busy: HashMap<Id, (ConnectionId, AccountId)> = HashMap::new();
         let mut served: HashMap<ConnectionId, Timestamp> = HashMap::new();
         while !stop.is_given() {
             self.life.connections(self.core.now());
-            let engaged: HashSet<ConnectionId> = busy.values().copied().collect();
-            for id in self.due(&served).await {
+            let engaged: HashSet<ConnectionId> = busy.values().map(|(id, _)| *id).collect();
+            for (id, account) in self.due(&served).await {
                 if tasks.len() >= self.accounts {
                     break;
                 }
                 if !engaged.contains(&id) {
                     served.insert(id, self.core.now());
                     let (worker, stop) = (self.clone(), stop.clone());
-                    busy.insert(tasks.spawn(async move { worker.tend(id, stop).await }).id(), id);
+                    busy.insert(tasks.spawn(async move { worker.tend(id, account, stop).await }).id(), (id, account));
                 }
             }
             tokio::select! {
@@ -80,18 +88,18 @@ impl Connections {
             tracing::warn!("some provider calls did not end in time; what they did is read back later");
             tasks.shutdown().await;
         }
-        if let Err(error) = self.release().await {
+        if let Err(error) = self.core.release(self.owner).await {
             tracing::warn!(error = %error, "leases are not given back; they run out by themselves");
         }
     }
 
     /// What has something to do: withdrawals first, then who was served longest ago.
-    async fn due(&self, served: &HashMap<ConnectionId, Timestamp>) -> Vec<ConnectionId> {
+    async fn due(&self, served: &HashMap<ConnectionId, Timestamp>) -> Vec<(ConnectionId, AccountId)> {
         let now = self.core.now();
         match self.core.store.working_connections(self.owner, now, now - self.core.rules.walk_every).await {
             Ok(mut due) => {
-                due.sort_by_key(|(id, urgent)| (!urgent, served.get(id).copied().unwrap_or(0)));
-                due.into_iter().map(|(id, _)| id).collect()
+                due.sort_by_key(|(id, _, urgent)| (!urgent, served.get(id).copied().unwrap_or(0)));
+                due.into_iter().map(|(id, account, _)| (id, account)).collect()
             }
             Err(error) => {
                 tracing::error!(error = %error, "due connections cannot be read; trying again");
@@ -100,36 +108,46 @@ impl Connections {
         }
     }
 
-    /// Works on one connection, as long as it is ours and something is due.
-    async fn tend(&self, id: ConnectionId, stop: Stop) {
-        match self.take(id).await {
-            Ok(true) => {}
-            Ok(false) => return,
+    /// Works on one connection, as long as its account is ours and something is due.
+    async fn tend(&self, id: ConnectionId, account: AccountId, stop: Stop) {
+        let claim = match self.take(id, account).await {
+            Ok(Some(claim)) => claim,
+            Ok(None) => return,
             Err(error) => {
                 tracing::error!(error = %error, connection.id = %id, "a connection cannot be taken over");
-                return;
-            }
-        }
-        let result = tokio::select! {
-            result = self.work(id, &stop) => result,
-            () = self.keep(id) => {
-                // The step is dropped where it stands: who owns the account now reads back what it did.
-                tracing::warn!(connection.id = %id, "a lease was lost");
-                self.forget(id);
+                self.pause(&error).await;
                 return;
             }
         };
-        if let Err(error) = result {
-            tracing::error!(error = %error, connection.id = %id, "work on a connection failed");
-            // The next attempt adopts what this one left half written.
-            self.forget(id);
+        let result = tokio::select! {
+            result = self.work(id, &claim, &stop) => result,
+            // The step is dropped where it stands: who owns the account now reads back what it did.
+            () = self.core.keep(&claim) => Err(ServiceError::TakenOver),
+        };
+        match result {
+            Ok(()) => {}
+            Err(ServiceError::TakenOver) => {
+                tracing::warn!(connection.id = %id, "a lease was lost");
+                self.forget(&claim);
+            }
+            Err(error) => {
+                tracing::error!(error = %error, connection.id = %id, "work on a connection failed");
+                self.pause(&error).await;
+                self.doubt(id, account);
+            }
         }
     }
 
-    async fn work(&self, id: ConnectionId, stop: &Stop) -> Result<(), ServiceError> {
+    /// After a failure of ours: the same would fail at once again, and again.
+    async fn pause(&self, error: &ServiceError) {
+        self.core.make_room(error);
+        self.core.clock.sleep(self.idle).await;
+    }
+
+    async fn work(&self, id: ConnectionId, claim: &Claim, stop: &Stop) -> Result<(), ServiceError> {
         let end = self.core.now() + SLICE;
         while !stop.is_given() && self.core.now() < end {
-            if self.core.work(id).await? {
+            if self.core.work(id, claim).await? {
                 continue;
             }
             let Some(connection) = self.core.store.connection(id).await? else { return Ok(()) };
@@ -145,75 +163,57 @@ impl Connections {
         Ok(())
     }
 
-    /// Takes the account. What somebody else was in the middle of, or we before an error, is unknown from here on.
-    pub(crate) async fn take(&self, id: ConnectionId) -> Result<bool, ServiceError> {
+    /// Takes a connection's account; `None` while another daemon has it. What somebody else was in the middle of, or we
+    /// before an error, is unknown from here on.
+    pub(crate) async fn take(&self, id: ConnectionId, account: AccountId) -> Result<Option<Claim>, ServiceError> {
         let _one = self.taking.lock().await;
-        let ours = self.leases().get(&id).is_some_and(|until| *until > self.core.now());
-        if !self.lease(id).await? {
-            self.forget(id);
-            return Ok(false);
-        }
-        if !ours && let Err(error) = self.core.adopt(id).await {
-            self.forget(id);
-            return Err(error);
-        }
-        Ok(true)
-    }
-
-    /// Renews the lease; returns when it is lost.
-    async fn keep(&self, id: ConnectionId) {
-        let pause = Duration::from_micros(self.core.rules.lease.unsigned_abs() / 3);
-        loop {
-            self.core.clock.sleep(pause).await;
-            match self.lease(id).await {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(error) => {
-                    tracing::warn!(error = %error, connection.id = %id, "a lease cannot be renewed");
-                    let until = self.leases().get(&id).copied().unwrap_or(0);
-                    if until <= self.core.now() {
-                        return;
-                    }
-                }
+        let known = self.turns().get(&account).map(|turn| turn.claim.clone());
+        let claim = match known {
+            Some(claim) if self.core.renew(&claim).await? => claim,
+            _ => {
+                self.turns().remove(&account);
+                let Some(claim) = self.core.claim(account, self.owner).await? else { return Ok(None) };
+                self.turns().insert(account, Turn { claim: claim.clone(), adopted: HashSet::new() });
+                claim
+            }
+        };
+        if !self.turns().get(&account).is_some_and(|turn| turn.adopted.contains(&id)) {
+            self.core.adopt(id, &claim).await?;
+            if let Some(turn) = self.turns().get_mut(&account) {
+                turn.adopted.insert(id);
             }
         }
+        Ok(Some(claim))
     }
 
-    async fn lease(&self, id: ConnectionId) -> Result<bool, StoreError> {
-        let now = self.core.now();
-        let until = now + self.core.rules.lease;
-        let mut tx = self.core.store.begin().await?;
-        let ours = tx.lease_connection(id, self.owner, until, now).await?;
-        tx.commit().await?;
-        if ours {
-            self.leases().insert(id, until);
+    /// That turn is over.
+    fn forget(&self, claim: &Claim) {
+        let mut turns = self.turns();
+        if turns.get(&claim.account()).is_some_and(|turn| turn.claim.epoch() == claim.epoch()) {
+            turns.remove(&claim.account());
         }
-        Ok(ours)
     }
 
-    async fn release(&self) -> Result<(), StoreError> {
-        let mut tx = self.core.store.begin().await?;
-        tx.release_connections(self.owner).await?;
-        tx.commit().await
+    /// What was left half written for a connection is adopted before the next attempt.
+    fn doubt(&self, id: ConnectionId, account: AccountId) {
+        if let Some(turn) = self.turns().get_mut(&account) {
+            turn.adopted.remove(&id);
+        }
     }
 
-    fn forget(&self, id: ConnectionId) {
-        self.leases().remove(&id);
+    fn turns(&self) -> std::sync::MutexGuard<'_, HashMap<AccountId, Turn>> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn leases(&self) -> std::sync::MutexGuard<'_, HashMap<ConnectionId, Timestamp>> {
-        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn ended(&self, busy: &mut HashMap<Id, ConnectionId>, done: &Result<(Id, ()), JoinError>) {
+    fn ended(&self, busy: &mut HashMap<Id, (ConnectionId, AccountId)>, done: &Result<(Id, ()), JoinError>) {
         let (id, panicked) = match done {
             Ok((id, ())) => (*id, false),
             Err(error) => (error.id(), true),
         };
-        let Some(connection) = busy.remove(&id) else { return };
+        let Some((connection, account)) = busy.remove(&id) else { return };
         if panicked {
             tracing::error!(connection.id = %connection, "work on a connection panicked");
-            self.forget(connection);
+            self.doubt(connection, account);
         }
     }
 }

@@ -6,12 +6,14 @@ mod alarms;
 mod connections;
 mod inbox;
 mod registrations;
+mod reserve;
 mod schedule;
 
 pub(crate) use alarms::watch;
 pub(crate) use connections::Connections;
 pub(crate) use inbox::sort;
 pub(crate) use registrations::Registrations;
+pub(crate) use reserve::keep_reserve;
 pub(crate) use schedule::ring;
 
 use tokio::sync::watch;

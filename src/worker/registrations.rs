@@ -65,7 +65,7 @@ impl Registrations {
             let Some(mode) = self.mode(&connection) else { continue };
             // A look that is never finished counts as one that failed.
             self.looks.insert(id, now + AGAIN);
-            if !self.connections.take(id).await? {
+            if self.connections.take(id, connection.account).await?.is_none() {
                 // The account of another daemon is that one's business.
                 continue;
             }

@@ -53,6 +53,7 @@ fn every_option_may_be_left_out() {
 fn a_value_that_cannot_be_used_names_file_key_and_remedy() {
     for (text, key, remedy) in [
         ("[database]\nurl = \"mysql://x\"", "database.url", "sqlite://"),
+        ("[database]\nreserve_mib = 5000", "database.reserve_mib", "0 to 4096"),
         ("[database]\nconnections = 0", "database.connections", "1 to 500"),
         ("[keys]\nfile = \"\"", "keys.file", "consentd init"),
         ("[http]\nlisten = \"8080\"", "http.listen", "127.0.0.1:8080"),

@@ -5,6 +5,7 @@
 
 use async_trait::async_trait;
 use consentd::clock::{Clock, Timestamp};
+use consentd::domain::ids::{AccountId, ConnectionId};
 use consentd::gateway::{HttpGateways, Limits};
 use consentd::random::{SeededRandom, uuid};
 use consentd::sandbox::{Accounts, Clockwork, Sandbox};
@@ -81,7 +82,8 @@ impl Setup for OverHttp {
         let sandbox = Sandbox::listen(0, accounts).await.map_err(|error| error.to_string())?;
         let base_url = sandbox.base_url(self.subject.descriptor.default_base_url);
         // The suite paces the adapter by its declared quotas itself.
-        let gateway = self.gateways.open(uuid(START, &*self.random), &base_url, &[], None)?;
+        let id = uuid(START, &*self.random);
+        let gateway = self.gateways.open(ConnectionId(id), AccountId(id), &base_url, &[], None)?;
         Ok(Box::new(Way { gateway, _sandbox: sandbox }))
     }
 }

@@ -107,10 +107,8 @@ async fn consent_reaches_the_provider_and_a_withdrawal_leaves_it_at_once(engine:
 
     let held = account.borrow().clone();
     assert_eq!(held.adds, 2, "each was added once");
-    let mut tx = core.store.begin().await.unwrap();
-    let free = tx.lease_connection(connection.id, core.id(), core.now() + SECOND, core.now()).await.unwrap();
-    assert!(free, "leases are given back");
-    drop(tx);
+    let free = core.claim(connection.account, core.id()).await.unwrap();
+    assert!(free.is_some(), "leases are given back");
     assert!(core.verify(&tenant, &key).await.unwrap().is_sound());
     world.end().await;
 }
@@ -168,17 +166,17 @@ async fn a_withdrawal_overtakes_a_run_that_is_under_way(engine: Engine) {
     world.customers(&tenant, &key, &emails).await;
     let account = toy::account(&name);
     while account.borrow().adds == 0 {
-        assert!(core.work(connection.id).await.unwrap());
+        assert!(world.work(connection.id).await.unwrap());
     }
     assert_eq!(account.borrow().adds, 100, "the first of three chunks");
     let gone = account.borrow().contacts.keys().next().unwrap().clone();
     let gone = people.iter().find(|person| person.email.as_str() == gone).unwrap();
     core.withdraw(&tenant, &key, gone, None, "office", "called us").await.unwrap();
 
-    assert!(core.work(connection.id).await.unwrap());
+    assert!(world.work(connection.id).await.unwrap());
     let held = account.borrow().clone();
     assert_eq!((held.adds, held.contacts[gone.email.as_str()]), (100, false), "the very next step");
-    while core.work(connection.id).await.unwrap() {}
+    while world.work(connection.id).await.unwrap() {}
     assert_eq!(account.borrow().contacts.values().filter(|mailable| **mailable).count(), 249);
     world.end().await;
 }
@@ -228,6 +226,11 @@ async fn metrics_show_queues_connections_and_withdrawals() {
         "consentd_hooks_total{provider=\"toy\",intake=\"stored\"}",
         &format!("consentd_connection_state{{connection=\"{}\",provider=\"toy\",state=\"active\"}} 1", connection.id),
         &format!("consentd_connection_failures{{connection=\"{}\"}} 0", connection.id),
+        &format!("consentd_connection_withdrawals_oldest_seconds{{connection=\"{}\"}} 0", connection.id),
+        &format!("consentd_connection_run{{connection=\"{}\",state=\"planning\"}} 0", connection.id),
+        &format!("consentd_connection_jobs{{connection=\"{}\"}} 0", connection.id),
+        &format!("consentd_connection_people_waiting{{connection=\"{}\"}} 0", connection.id),
+        "consentd_build_info{version=",
     ] {
         assert!(text.contains(line), "{line} is missing: {text}");
     }

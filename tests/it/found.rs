@@ -48,7 +48,7 @@ async fn i17_a_clock_that_was_put_back_makes_no_walk_endless(engine: Engine) {
         rounds += 1;
         assert!(rounds < 50, "the daemon does not come to rest");
     }
-    // Seed 21: and the next one is not due before the clock has caught up and a day has passed.
+    // Seeds 21 and 10103: and the next one was not due before the clock had caught up and a day had passed.
     let list = account.connection.list.clone();
     account.happen(world.clock.now(), "bob@example.org", &Happening::HostileImport(list));
     world.pass(25 * HOUR, 10 * MINUTE).await;

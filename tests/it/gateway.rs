@@ -2,6 +2,7 @@
 //! for an answer that never comes.
 
 use consentd::clock::{Clock, SimulatedClock};
+use consentd::domain::ids::{AccountId, ConnectionId};
 use consentd::gateway::{Courier, HttpGateways, Limits};
 use consentd::random::SeededRandom;
 use consentd_provider::{Body, Gateway, Method, ProviderError, Quota, RateHeaders, Repeat, Request, Response, Sent};
@@ -10,6 +11,18 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use uuid::Uuid;
+
+/// The way of the account's only connection.
+fn open(
+    gateways: &HttpGateways,
+    account: u128,
+    url: &str,
+    quotas: &[Quota],
+    headers: Option<RateHeaders>,
+) -> Result<Arc<dyn Gateway>, String> {
+    let id = Uuid::from_u128(account);
+    gateways.open(ConnectionId(id), AccountId(id), url, quotas, headers)
+}
 
 const LIMITS: Limits =
     Limits { timeout: Duration::from_millis(400), answer: 100_000, patience: Duration::from_secs(5) };
@@ -96,7 +109,7 @@ fn gateways() -> (Arc<SimulatedClock>, HttpGateways) {
 }
 
 fn way(url: &str) -> Arc<dyn Gateway> {
-    gateways().1.open(Uuid::nil(), url, &[], None).unwrap()
+    open(&gateways().1, 0, url, &[], None).unwrap()
 }
 
 fn request(repeat: Repeat) -> Request {
@@ -202,7 +215,7 @@ async fn all_ways_to_an_account_share_its_quotas_and_nothing_is_sent_beyond_them
     let server = Server::new(vec![ok("")]).await;
     let (clock, gateways) = gateways();
     let quotas = [Quota { family: "rest", limit: 2, per: Duration::from_hours(1) }];
-    let open = |account| gateways.open(Uuid::from_u128(account), &server.url, &quotas, None).unwrap();
+    let open = |account| open(&gateways, account, &server.url, &quotas, None).unwrap();
     open(1).send(request(Repeat::Safe)).await.unwrap();
     let began = clock.now();
     let refused = open(1).send(request(Repeat::Safe)).await;
@@ -217,11 +230,45 @@ async fn all_ways_to_an_account_share_its_quotas_and_nothing_is_sent_beyond_them
 
 /// I1.
 #[tokio::test]
+async fn connections_to_one_account_share_its_quotas_and_the_strictest_bind_all() {
+    let server = Server::new(vec![ok("")]).await;
+    let (clock, gateways) = gateways();
+    let account = AccountId(Uuid::from_u128(7));
+    let open = |connection, limit| {
+        let quotas = [Quota { family: "rest", limit, per: Duration::from_secs(1) }];
+        let connection = ConnectionId(Uuid::from_u128(connection));
+        gateways.open(connection, account, &server.url, &quotas, None).unwrap()
+    };
+    let calls = async |rounds: usize| {
+        let began = clock.now();
+        for round in 0..rounds {
+            let (connection, limit) = [(1, 10), (2, 2)][round % 2];
+            open(connection, limit).send(request(Repeat::Safe)).await.unwrap();
+        }
+        (clock.now() - began) / 1_000
+    };
+    // Two a second, whoever calls and however often the ways are opened.
+    let took = calls(20).await;
+    assert!((9_400..=10_500).contains(&took), "{took} ms");
+    // The careful one goes to another account: the other is bound by its own alone.
+    let quotas = [Quota { family: "rest", limit: 2, per: Duration::from_secs(1) }];
+    let elsewhere = AccountId(Uuid::from_u128(8));
+    gateways.open(ConnectionId(Uuid::from_u128(2)), elsewhere, &server.url, &quotas, None).unwrap();
+    let began = clock.now();
+    for _ in 0..20 {
+        open(1, 10).send(request(Repeat::Safe)).await.unwrap();
+    }
+    let took = (clock.now() - began) / 1_000;
+    assert!((1_900..=2_300).contains(&took), "{took} ms");
+}
+
+/// I1.
+#[tokio::test]
 async fn a_short_wait_is_waited_unless_the_request_would_be_too_old_by_then() {
     let server = Server::new(vec![ok("")]).await;
     let (clock, gateways) = gateways();
     let quotas = [Quota { family: "rest", limit: 1, per: Duration::from_secs(2) }];
-    let way = gateways.open(Uuid::nil(), &server.url, &quotas, None).unwrap();
+    let way = open(&gateways, 0, &server.url, &quotas, None).unwrap();
     way.send(request(Repeat::Never)).await.unwrap();
     let began = clock.now();
     let refused = way.send_before(request(Repeat::Never), began + 500_000).await;
@@ -241,7 +288,7 @@ async fn an_account_that_is_told_to_slow_down_does() {
         let server = Server::new(vec![reply]).await;
         let (clock, gateways) = gateways();
         let quotas = [Quota { family: "rest", limit: 6_000, per: Duration::from_mins(1) }];
-        let way = gateways.open(Uuid::nil(), &server.url, &quotas, Some(headers)).unwrap();
+        let way = open(&gateways, 0, &server.url, &quotas, Some(headers)).unwrap();
         way.send(request(Repeat::Never)).await.unwrap();
         let refused = way.send(request(Repeat::Safe)).await;
         let left = Duration::from_secs(wait);
@@ -255,7 +302,7 @@ async fn an_account_that_is_told_to_slow_down_does() {
 #[tokio::test]
 async fn a_base_url_is_encrypted_or_does_not_leave_the_machine() {
     let (_, gateways) = gateways();
-    let open = |url: &str| gateways.open(Uuid::nil(), url, &[], None).map(drop);
+    let open = |url: &str| open(&gateways, 0, url, &[], None).map(drop);
     for good in [
         "https://api.example.com",
         "https://api.example.com/v3/",

@@ -6,6 +6,7 @@ use crate::world::{Account, Engine, World, on_both_engines};
 use consentd::clock::{Clock, HOUR, MINUTE, SECOND, Timestamp};
 use consentd::domain::consent::{AskBasis, Kind, State};
 use consentd::domain::fold::Flags;
+use consentd::domain::ids::{AccountId, ConnectionId};
 use consentd::gateway::{HttpGateways, Limits};
 use consentd::random::SystemRandom;
 use consentd::registry;
@@ -36,24 +37,25 @@ struct Http(HttpGateways);
 impl Gateways for Http {
     fn open(
         &self,
-        account: uuid::Uuid,
+        connection: ConnectionId,
+        account: AccountId,
         base_url: &str,
         quotas: &[Quota],
         rate_headers: Option<RateHeaders>,
     ) -> Result<Arc<dyn Gateway>, String> {
-        self.0.open(account, base_url, quotas, rate_headers)
+        self.0.open(connection, account, base_url, quotas, rate_headers)
     }
 }
 
-struct Journey {
-    world: World,
+pub struct Journey {
+    pub world: World,
     served: Served,
     sandboxes: Vec<Sandbox>,
-    accounts: Vec<Account>,
+    pub accounts: Vec<Account>,
 }
 
 impl Journey {
-    async fn begin(engine: Engine) -> Self {
+    pub async fn begin(engine: Engine) -> Self {
         let mut world = World::new(engine).await;
         let limits =
             Limits { timeout: Duration::from_millis(400), answer: 32 * 1024 * 1024, patience: Duration::from_secs(5) };
@@ -65,7 +67,7 @@ impl Journey {
     }
 
     /// Connects a new account at a provider behind HTTP.
-    async fn connect(&mut self, tenant: &Tenant, provider: &str) {
+    pub async fn connect(&mut self, tenant: &Tenant, provider: &str) {
         let core = &self.world.core;
         let (tenant, key) = core.tenant(&tenant.slug).await.unwrap();
         let descriptor = core.descriptor(provider).unwrap();
@@ -128,7 +130,7 @@ impl Journey {
     }
 
     /// A run, confirmed where it waits for that, and time for it.
-    async fn sync(&self, which: usize) {
+    pub async fn sync(&self, which: usize) {
         let core = &self.world.core;
         let account = &self.accounts[which];
         let slug = &account.connection.slug;
@@ -163,7 +165,7 @@ impl Journey {
         self.accounts[which].mailable(self.world.clock.now())
     }
 
-    async fn end(self) {
+    pub async fn end(self) {
         for sandbox in self.sandboxes {
             sandbox.stop().await;
         }

@@ -197,6 +197,27 @@ fn every_metric_and_every_incident_is_explained_to_who_runs_it() {
 }
 
 #[test]
+fn alerts_and_dashboard_ask_for_metrics_that_exist() {
+    let manual = read("docs/OPERATING.md");
+    let dashboard = read("deploy/grafana-dashboard.json");
+    assert!(serde_json::from_str::<serde_json::Value>(&dashboard).unwrap()["panels"].as_array().unwrap().len() > 10);
+    for text in [read("deploy/alerts.yml"), dashboard] {
+        let mut names = BTreeSet::new();
+        for rest in text.split("consentd_").skip(1) {
+            names.insert(rest.split(|c: char| !(c.is_ascii_lowercase() || c == '_')).next().unwrap());
+        }
+        let missing: Vec<_> = names.iter().filter(|name| !manual.contains(&format!("`consentd_{name}`"))).collect();
+        assert!(missing.is_empty() && names.len() > 8, "not among the metrics: {missing:?} of {names:?}");
+    }
+    let kinds = manual.split("\n## Incidents\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let named = read("deploy/alerts.yml");
+    let named = named.split("incident ").skip(1).filter(|rest| !rest.starts_with('{'));
+    for kind in named.map(|rest| rest.split(|c: char| !(c.is_ascii_lowercase() || c == '_')).next().unwrap()) {
+        assert!(kinds.contains(&format!("`{kind}`")), "no incident {kind}");
+    }
+}
+
+#[test]
 fn every_test_that_is_named_exists() {
     let manual = read("docs/ARCHITECTURE.md");
     let promises = manual.split("\n## Promises\n").nth(1).unwrap().split("\n## ").next().unwrap();

@@ -198,7 +198,7 @@ async fn a_walk_whose_reconciliation_fails_is_forgotten_for_a_day() {
     tx.commit().await.unwrap();
     let walked = |walk: Option<consentd::store::Walk>| walk.is_some_and(|walk| walk.finished_at.is_none());
     while !walked(world.core.store.walk(tenant, connection).await.unwrap()) {
-        world.core.work(connection).await.unwrap();
+        world.work(connection).await.unwrap();
     }
     // The pages of the walk are answered, the question after who vanished is not.
     account.provider().fault(FaultRule { matching: "contact/eve".into(), times: 1, fault: Fault::Refuse });

@@ -105,7 +105,8 @@ pub async fn incidents(core: &Core, tenant: &Tenant) -> Vec<String> {
 }
 
 /// Runs a statement that no service offers.
-pub async fn run_sql(db: &Db, text: &'static str) {
+pub async fn run_sql(db: &Db, text: impl sqlx::SqlSafeStr) {
+    let text = text.into_sql_str();
     match db {
         Db::Sqlite { write, .. } => sqlx::query(text).execute(write).await.map(drop),
         Db::Pg(pool) => sqlx::query(text).execute(pool).await.map(drop),

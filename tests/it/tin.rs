@@ -278,7 +278,7 @@ pub async fn deliver(world: &World, connection: &Connection, body: &str) -> Inta
 /// Works on a connection until nothing is due at this moment.
 pub async fn settle(world: &World, connection: &Connection) {
     let mut steps = 0;
-    while world.core.work(connection.id).await.unwrap() {
+    while world.work(connection.id).await.unwrap() {
         steps += 1;
         assert!(steps < 200, "the work never ends");
     }

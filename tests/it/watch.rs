@@ -7,6 +7,7 @@ use crate::world::{Engine, START, World, on_both_engines};
 use consentd::clock::{DAY, HOUR, MINUTE, SECOND, Timestamp};
 use consentd::domain::consent::{Kind, State};
 use consentd::service::Core;
+use consentd::service::steer::ConnectionChange;
 use consentd::store::{Address, Connection, Tenant};
 use consentd_provider::HookMode;
 
@@ -22,14 +23,8 @@ on_both_engines!(
 async fn belled(world: &World, cron: &str) -> (Tenant, Connection) {
     let (tenant, key) = world.tenant("pool").await;
     let connection = active(&world.core, &tenant, &key, "bells").await;
-    let mut changed = connection.clone();
-    changed.cron = cron.into();
-    changed.next_at = Some(world.core.now());
-    world.core.save_connection(&changed).await.unwrap();
-    // The first ring sets the first bell.
-    world.core.ring().await.unwrap();
-    close_runs(&world.core).await;
-    let connection = world.core.store.connection(connection.id).await.unwrap().unwrap();
+    let change = ConnectionChange { cron: Some(cron.into()), ..ConnectionChange::default() };
+    let connection = world.core.change_connection(&connection, &key, change).await.unwrap();
     (tenant, connection)
 }
 
@@ -56,12 +51,11 @@ async fn a_bell_that_was_missed_rings_once_and_never_twice_at_the_same_time(engi
     assert_eq!(first.cause, "schedule");
     assert_eq!(next_at(core, &connection).await, START + 3 * DAY + HOUR, "the next full hour, not a missed one");
 
-    // While it is open, the next bell asks for nothing new.
-    world.clock.advance(HOUR);
-    assert_eq!(core.ring().await.unwrap(), 1);
+    // While it is open the next bells wait, and then are one.
+    world.clock.advance(3 * HOUR);
+    assert_eq!(core.ring().await.unwrap(), 0);
     assert_eq!(core.store.open_run(tenant.id, connection.id).await.unwrap().unwrap().id, first.id);
     close_runs(core).await;
-    world.clock.advance(HOUR);
     assert_eq!(core.ring().await.unwrap(), 1);
     assert_ne!(core.store.open_run(tenant.id, connection.id).await.unwrap().unwrap().id, first.id);
     world.end().await;
@@ -107,7 +101,7 @@ async fn a_withdrawal_that_is_late_is_an_alarm_until_it_is_in_effect(engine: Eng
     world.customers(&tenant, &key, &["ada@example.org"]).await;
     let connection = active(core, &tenant, &key, &name).await;
     accept(core, &tenant, &key, &ada).await;
-    while core.work(connection.id).await.unwrap() {}
+    while world.work(connection.id).await.unwrap() {}
     core.withdraw(&tenant, &key, &ada, None, "office", "called us").await.unwrap();
 
     assert_eq!(core.watch_withdrawals().await.unwrap(), 0, "not yet");
@@ -121,7 +115,7 @@ async fn a_withdrawal_that_is_late_is_an_alarm_until_it_is_in_effect(engine: Eng
     assert_eq!((&*raised[0].kind, raised[0].count), ("withdrawal_late", 2), "raised again until it is over");
     assert!(!raised[0].detail.contains('@'));
 
-    while core.work(connection.id).await.unwrap() {}
+    while world.work(connection.id).await.unwrap() {}
     assert_eq!(toy::account(&name).borrow().contacts.get("ada@example.org"), Some(&false));
     assert_eq!(core.watch_withdrawals().await.unwrap(), 0);
     assert!(!incidents(core, &tenant).await.contains(&"withdrawal_late".to_owned()));

@@ -22,6 +22,7 @@ on_both_engines!(
     a_no_of_one_spelling_is_a_no_of_all,
     a_list_that_nobody_manages_is_taken_for_the_connections_own,
     a_strangers_no_is_remembered,
+    many_words_at_once_each_count_once_and_in_their_order,
     what_cannot_be_read_is_kept_and_replayed_without_a_second_effect,
     looking_at_a_link_decides_nothing,
     an_unsubscribe_link_only_ever_lowers,
@@ -247,6 +248,34 @@ async fn a_strangers_no_is_remembered(engine: Engine) {
         let found = scene.world.core.store.suppressions(scene.tenant.id, &mac).await.unwrap();
         assert_eq!(found.len(), entries, "{email}");
     }
+    scene.end().await;
+}
+
+/// More than share a commit, with one person's words among many strangers'.
+async fn many_words_at_once_each_count_once_and_in_their_order(engine: Engine) {
+    let scene = scene(engine).await;
+    scene.accept(&scene.purpose).await;
+    let stranger = |n: u32| json!({ "kind": "complaint", "email": format!("s{n}@example.org"), "n": n });
+    let mut words: Vec<serde_json::Value> = (1..=600).map(stranger).collect();
+    let own = ["soft_bounce", "unsubscribed", "touched", "hard_bounce", "soft_bounce", "complaint"];
+    for (n, kind) in (1_001..).zip(own) {
+        words.insert((n - 1_001) * 120, json!({ "kind": kind, "email": "Ada@example.org", "n": n }));
+    }
+    words.push(json!({ "kind": "unsubscribed", "email": "no address", "n": 2_001 }));
+    let before = scene.kinds().await.len();
+    scene.deliver(json!(words)).await;
+    let said = [Kind::SoftBounced, Kind::ProviderUnsubscribed, Kind::HardBounced, Kind::SoftBounced, Kind::Complained];
+    assert_eq!(scene.kinds().await[before..], said);
+    let (first, second) = words.split_at(300);
+    scene.deliver(json!([first, second, first].concat())).await;
+    assert_eq!(scene.kinds().await[before..], said, "grouped in another way");
+    let counts = scene.world.core.store.event_counts(scene.tenant.id, scene.connection.id).await.unwrap();
+    let sums = counts.iter().fold((0, 0), |sums, (_, _, events, repeats)| (sums.0 + events, sums.1 + repeats));
+    assert_eq!(sums, (607, 607 + 300));
+    let incidents = scene.world.core.store.incidents(scene.tenant.id, 10).await.unwrap();
+    assert!(incidents.iter().any(|one| one.kind == "unaddressed_event"), "{incidents:?}");
+    let mac = scene.key.address_mac("s600@example.org");
+    assert_eq!(scene.world.core.store.suppressions(scene.tenant.id, &mac).await.unwrap().len(), 2);
     scene.end().await;
 }
 

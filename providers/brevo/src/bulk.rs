@@ -3,7 +3,7 @@
 use crate::push::{Run, attributes, limited};
 use crate::wire::{self, Api};
 use consentd_provider::{
-    Change, Effect, Fields, Gateway, JobState, Method, Outcome, ProviderError, Refusal, RemoteJob,
+    Change, Effect, Fields, Gateway, JobState, Method, Outcome, Presence, ProviderError, Refusal, RemoteJob,
 };
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -121,44 +121,37 @@ impl Run<'_> {
         self.singly(&still_on).await
     }
 
-    /// Starts imports. Rows are JSON, so that values keep their types.
+    /// Starts imports.
     ///
     /// With `update` existing contacts are updated, which may lift a block; without it contacts are only created.
     pub(crate) async fn import(&mut self, indices: &[usize], update: bool) -> Result<(), ProviderError> {
-        let rows: Vec<(usize, Value)> = self
-            .subscriptions(indices)
-            .map(|(index, change, fields)| {
-                (index, json!({ "email": change.email().folded(), "attributes": attributes(fields) }))
-            })
-            .collect();
-        let mut part = (Vec::new(), Vec::new());
-        let mut bytes = 0;
-        for (index, row) in rows {
-            let size = row.to_string().len() + 1;
-            if bytes + size > IMPORT_BYTES && bytes > 0 {
+        let mut part = (Vec::new(), String::new());
+        let changes = self.changes;
+        for &index in indices {
+            let Some(change @ Change::Subscribe { fields, .. }) = changes.get(index) else { continue };
+            let row = import_row(change, fields);
+            if part.1.len() + row.len() + 1 > IMPORT_BYTES && !part.0.is_empty() {
                 let (indices, rows) = std::mem::take(&mut part);
                 self.start(&indices, &rows, update).await?;
-                bytes = 0;
             }
-            bytes += size;
+            if !part.0.is_empty() {
+                part.1.push(',');
+            }
             part.0.push(index);
-            part.1.push(row);
+            part.1.push_str(&row);
         }
         let (indices, rows) = part;
         if indices.is_empty() { Ok(()) } else { self.start(&indices, &rows, update).await }
     }
 
     /// `emailBlacklist` is left out; it holds for all rows (Brevo sheet 3.8).
-    async fn start(&mut self, indices: &[usize], rows: &[Value], update: bool) -> Result<(), ProviderError> {
+    async fn start(&mut self, indices: &[usize], rows: &str, update: bool) -> Result<(), ProviderError> {
         let route = "/contacts/import";
-        let body = json!({
-            "jsonBody": rows,
-            "listIds": [self.list],
-            "updateExistingContacts": update,
-            "emptyContactsAttributes": false,
-            "disableNotification": true,
-        });
-        let answer = self.api.write(self.out, Method::Post, route, route.into(), Some(&body)).await;
+        let body = format!(
+            r#"{{"jsonBody":[{rows}],"listIds":[{}],"updateExistingContacts":{update},"emptyContactsAttributes":false,"disableNotification":true}}"#,
+            self.list
+        );
+        let answer = self.api.write_text(self.out, Method::Post, route, route.into(), Some(body)).await;
         match answer.and_then(|answer| wire::needed_id(&answer, "processId")) {
             Ok(job) => {
                 self.note_all(indices, &Outcome::Pending(RemoteJob(job.to_string())));
@@ -195,6 +188,22 @@ impl Run<'_> {
             Change::Withdraw { .. } => None,
         })
     }
+}
+
+/// How many changes like this one an import carries; `None` for one that no import carries.
+pub(crate) fn together(change: &Change, imports: Imports) -> Option<usize> {
+    let Change::Subscribe { fields, lift: None, presence, .. } = change else { return None };
+    match (imports, presence) {
+        (Imports::Create, Presence::New) | (Imports::Update, _) => {
+            Some(IMPORT_BYTES / (import_row(change, fields).len() + 1))
+        }
+        _ => None,
+    }
+}
+
+/// A row of an import, as JSON, so that values keep their types.
+fn import_row(change: &Change, fields: &Fields) -> String {
+    json!({ "email": change.email().folded(), "attributes": attributes(fields) }).to_string()
 }
 
 /// Who was taken off. The samples of the specification lack the wrapper that its schema asks for (Brevo sheet 3.7).

@@ -126,6 +126,10 @@ impl Provider for Brevo {
         push::push(&self.api, out, to, changes, self.imports).await
     }
 
+    fn together(&self, change: &Change) -> Option<usize> {
+        bulk::together(change, self.imports)
+    }
+
     async fn follow(&self, out: &dyn Gateway, _of: &AudienceRef, job: &RemoteJob) -> Result<JobState, ProviderError> {
         bulk::follow(&self.api, out, job).await
     }

@@ -3,7 +3,7 @@
 use crate::wire;
 use consentd_provider::{
     Affected, Delivery, EmailAddress, EventKind, EventTime, ProviderEvent, Trust, Verified, WebhookError,
-    credential_matches, elements, plain,
+    credential_matches, dated, elements, plain,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
@@ -154,5 +154,5 @@ fn fingerprint(kind: &EventKind, name: &str, element: &Value) -> [u8; 32] {
     }
     part(&time.to_string());
     part(&lists(element).join(" "));
-    digest.finalize().into()
+    dated(time, digest.finalize().into())
 }

@@ -37,7 +37,7 @@ impl Api {
         method: Method,
         route: &'static str,
         path: String,
-        body: Option<&Value>,
+        body: Option<String>,
     ) -> Result<Response, ProviderError> {
         let family = match route {
             "/smtp/email" => MAIL,
@@ -46,7 +46,7 @@ impl Api {
         };
         let repeat = if method == Method::Get { Repeat::Safe } else { Repeat::Never };
         let headers = vec![("api-key", self.key.clone())];
-        let body = body.map(|body| Body { content_type: "application/json", bytes: body.to_string().into_bytes() });
+        let body = body.map(|body| Body { content_type: "application/json", bytes: body.into_bytes() });
         out.send(Request { method, route, path, headers, body, family, repeat }).await
     }
 
@@ -70,6 +70,18 @@ impl Api {
         route: &'static str,
         path: String,
         body: Option<&Value>,
+    ) -> Result<Value, ProviderError> {
+        self.write_text(out, method, route, path, body.map(ToString::to_string)).await
+    }
+
+    /// Writes a body that is JSON already.
+    pub(crate) async fn write_text(
+        &self,
+        out: &dyn Gateway,
+        method: Method,
+        route: &'static str,
+        path: String,
+        body: Option<String>,
     ) -> Result<Value, ProviderError> {
         let answer = self.raw(out, method, route, path, body).await?;
         accepted(&answer)?;

@@ -1,9 +1,11 @@
 //! Taking the body of a webhook apart.
 
 use crate::WebhookError;
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// The events of a body: an array of them, a bare one, or an array that is wrapped in an object under this name.
 ///
@@ -36,7 +38,72 @@ fn apart(array: &str) -> Result<Vec<Value>, WebhookError> {
 }
 
 fn one(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
+    serde_json::from_str::<Unambiguous>(text).map_or_else(|_| Value::String(text.to_owned()), |read| read.0)
+}
+
+/// A value in which no object has two members of one name: readers differ in which of them they believe (RFC 8259, 4).
+struct Unambiguous(Value);
+
+impl<'de> Deserialize<'de> for Unambiguous {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Once).map(Self)
+    }
+}
+
+struct Once;
+
+impl<'de> Visitor<'de> for Once {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value whose members have different names")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Value, A::Error> {
+        let mut all = Vec::new();
+        while let Some(Unambiguous(part)) = parts.next_element()? {
+            all.push(part);
+        }
+        Ok(Value::Array(all))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut all = Map::new();
+        while let Some((name, Unambiguous(value))) = members.next_entry::<String, _>()? {
+            if all.insert(name, value).is_some() {
+                return Err(A::Error::custom("two members of one name"));
+            }
+        }
+        Ok(Value::Object(all))
+    }
 }
 
 #[cfg(test)]
@@ -50,6 +117,10 @@ mod tests {
         assert_eq!(found.len(), 3);
         assert_eq!((found[0]["event"].as_str(), found[2]["event"].as_str()), (Some("unsub"), Some("spam")));
         assert!(found[1].is_string());
+        let twice = br#"[{"email":"a@example.org","x":[{"email":1,"email":2}]},{"event":"spam","event":"open"},{"n":[1,-1,1.5,null,true]}]"#;
+        let found = elements(twice, None).unwrap();
+        assert!(found[0].is_string() && found[1].is_string(), "which of the two is meant?");
+        assert_eq!(found[2], serde_json::json!({"n": [1, -1, 1.5, null, true]}));
         let deep = format!("[{}{},{{\"event\":\"unsub\"}}]", "[".repeat(5_000), "]".repeat(5_000));
         assert_eq!(elements(deep.as_bytes(), None).unwrap().len(), 2);
     }

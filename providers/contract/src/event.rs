@@ -38,6 +38,12 @@ impl EventKind {
             Self::Unknown(_) => "unknown",
         }
     }
+
+    /// Whether somebody may be mailed against their will, or in vain, if it is not applied.
+    #[must_use]
+    pub const fn is_grave(&self) -> bool {
+        matches!(self, Self::Unsubscribed | Self::Complaint | Self::HardBounce | Self::Deleted)
+    }
 }
 
 /// How far the time of an event may be from the truth.
@@ -67,6 +73,17 @@ pub enum Affected {
     Account,
 }
 
+/// A fingerprint that begins with the second in which the event happened: events of a time are kept side by side, and
+/// those of long ago need not be in memory when it is looked for a repeat.
+#[must_use]
+pub fn dated(seconds: i64, mut digest: [u8; 32]) -> [u8; 32] {
+    let date = u32::try_from(seconds).unwrap_or(0).to_be_bytes();
+    for (place, byte) in digest.iter_mut().zip(date) {
+        *place = byte;
+    }
+    digest
+}
+
 /// One thing that happened to one or several addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderEvent {
@@ -84,4 +101,17 @@ pub struct ProviderEvent {
     pub message_id: Option<String>,
     /// Equal for a repeat of the same event, different for another event. No provider sends an event id.
     pub fingerprint: [u8; 32],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_are_in_the_order_of_their_time() {
+        let (early, late) = (dated(1_700_000_000, [0xff; 32]), dated(1_700_000_001, [0; 32]));
+        assert!(early < late);
+        assert_eq!(dated(-1, [0; 32]), dated(i64::MAX, [0; 32]), "a time that cannot be is none");
+        assert_eq!(early[4..], [0xff; 28], "the rest is the digest's");
+    }
 }

@@ -31,7 +31,7 @@ pub use capability::{Capability, CredentialSpec, Descriptor, OptionSpec, RateHea
 pub use change::{Change, ConsentProof, FieldValue, Fields, Lift, Outcome, Presence, Push, Refusal, RemoteJob, Scope};
 pub use elements::elements;
 pub use error::{Advice, Effect, ProviderError, Sent, plain};
-pub use event::{Affected, EventKind, EventTime, ProviderEvent, Trust};
+pub use event::{Affected, EventKind, EventTime, ProviderEvent, Trust, dated};
 pub use gateway::{Body, Gateway, Method, Quota, Repeat, Request, Response, path_segment};
 pub use hook::{Delivery, HookMode, HookSpec, HookState, Intake, Verified, WebhookError, credential_matches};
 pub use mail::{OutgoingMail, Receipt};

@@ -47,6 +47,12 @@ pub trait Provider: Send + Sync {
     /// Never fails as a whole: each change gets its outcome, and [`Push::stopped_by`] says why the rest were not tried.
     async fn push(&self, out: &dyn Gateway, to: &AudienceRef, changes: &[Change]) -> Push;
 
+    /// How many changes like this one go out with one call, where that is more than [`crate::Descriptor::chunk`]. Who
+    /// pushes so many of them saves calls, and no call that takes off waits behind more than a chunk of others.
+    fn together(&self, _change: &Change) -> Option<usize> {
+        None
+    }
+
     /// Asks how far a bulk job is.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use consentd_provider::{
     Affected, Delivery, EmailAddress, EventKind, EventTime, ProviderEvent, Trust, Verified, WebhookError,
-    credential_matches, elements, plain,
+    credential_matches, dated, elements, plain,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -102,10 +102,10 @@ fn fingerprint(kind: &EventKind, name: &str, element: &Value) -> [u8; 32] {
         digest.update(text.as_bytes());
     };
     part("mailjet");
-    if matches!(kind, EventKind::Unknown(_)) || time(element).is_none() {
+    let Some(time) = time(element).filter(|_| !matches!(kind, EventKind::Unknown(_))) else {
         part(&element.to_string());
         return digest.finalize().into();
-    }
+    };
     let said = |member: &str| match element.get(member) {
         Some(Value::String(text)) => text.clone(),
         Some(value) => value.to_string(),
@@ -123,7 +123,7 @@ fn fingerprint(kind: &EventKind, name: &str, element: &Value) -> [u8; 32] {
     part(&said("email").to_lowercase());
     part(&said("time"));
     part(&said(discriminator));
-    digest.finalize().into()
+    dated(time, digest.finalize().into())
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 use super::report::Report;
 use crate::cli::{CliError, Context, Exit, output};
 use crate::clock::SECOND;
-use crate::service::Core;
+use crate::service::claim::Claim;
+use crate::service::{Core, ServiceError};
 use crate::store::{Connection, ConnectionState, Run, RunState, Tenant};
 use clap::Args;
 use std::time::Duration;
-use uuid::Uuid;
 
 /// Who works, and whether this command waits for it.
 #[derive(Debug, Clone, Copy, Args)]
@@ -97,31 +97,21 @@ async fn watch(context: &Context, core: &Core, connection: &Connection, run: &Ru
 /// Works on the connection here, under the lease that a daemon would hold.
 async fn work(context: &Context, core: &Core, connection: &Connection, run: &Run) -> Result<(), CliError> {
     let owner = core.id();
-    lease(core, connection, owner).await?;
-    core.adopt(connection.id).await?;
+    let Some(claim) = core.claim(connection.account, owner).await? else {
+        return Err(CliError::new(Exit::NotAllowed, "leased", "a daemon works for this account already")
+            .hint("The run was asked for and the daemon does it. Next: the same command without --here"));
+    };
+    core.adopt(connection.id, &claim).await?;
     let worked = tokio::select! {
-        worked = rounds(context, core, connection, run, owner) => worked,
+        worked = rounds(context, core, connection, run, &claim) => worked,
+        () = core.keep(&claim) => Err(ServiceError::TakenOver.into()),
         _ = tokio::signal::ctrl_c() => {
             let hint = format!("A daemon, or --here again, goes on with it. Next: consentd sync status {}", connection.slug);
             Err(CliError::new(Exit::Interrupted, "interrupted", "the run was left as it is").hint(hint))
         }
     };
-    let mut tx = core.store.begin().await?;
-    tx.release_connections(owner).await?;
-    tx.commit().await?;
+    core.release(owner).await?;
     worked
-}
-
-async fn lease(core: &Core, connection: &Connection, owner: Uuid) -> Result<(), CliError> {
-    let now = core.now();
-    let mut tx = core.store.begin().await?;
-    let leased = tx.lease_connection(connection.id, owner, now + core.rules.lease, now).await?;
-    tx.commit().await?;
-    if leased {
-        return Ok(());
-    }
-    Err(CliError::new(Exit::NotAllowed, "leased", "a daemon works for this connection already")
-        .hint("The run was asked for and the daemon does it. Next: the same command without --here"))
 }
 
 async fn rounds(
@@ -129,16 +119,11 @@ async fn rounds(
     core: &Core,
     connection: &Connection,
     run: &Run,
-    owner: Uuid,
+    claim: &Claim,
 ) -> Result<(), CliError> {
     let mut progress = output::Progress::new(context);
-    let mut renewed = core.now();
     loop {
-        if core.now() - renewed > core.rules.lease / 3 {
-            lease(core, connection, owner).await?;
-            renewed = core.now();
-        }
-        let worked = core.work(connection.id).await?;
+        let worked = core.work(connection.id, claim).await?;
         let Some(now) = core.store.run(run.tenant, run.id).await? else { return Ok(()) };
         if is_at_rest(&now) && !worked {
             progress.end();

@@ -7,13 +7,13 @@ use crate::service::ServiceError;
 use crate::service::consent::{Saying, suppressions};
 use crate::service::import::known::Known;
 use crate::service::import::read::Parsed;
-use crate::service::import::{Import, Work, short};
+use crate::service::import::{Import, short};
 use crate::store::{Address, EVERY_PURPOSE, Tx};
 use serde_json::Value;
 
 /// What a batch of refusals leads to.
 #[derive(Default)]
-pub(super) struct OptOutWork {
+struct OptOutWork {
     /// One spelling of each known mailbox, with the evidence.
     said: Vec<(Address, Value)>,
     /// Mailboxes that nobody knows.
@@ -22,21 +22,35 @@ pub(super) struct OptOutWork {
 
 /// What a batch of acceptances leads to.
 #[derive(Default)]
-pub(super) struct ProofWork {
+struct ProofWork {
     said: Vec<(Address, LegacyProof, Value)>,
 }
 
 impl Import<'_> {
-    pub(super) fn weigh_opt_outs(&mut self, rows: &[Parsed], known: &Known) -> Result<Work, ServiceError> {
+    pub(super) async fn take_opt_outs(&mut self, rows: &[Parsed], dry: bool) -> Result<(), ServiceError> {
+        if dry {
+            let known = self.known(&mut self.core.store.db.clone(), rows).await?;
+            self.weigh_opt_outs(rows, &known);
+            return Ok(());
+        }
+        let mut tx = self.core.store.begin().await?;
+        tx.lock_head(self.tenant.id).await?;
+        let known = self.known(&mut tx, rows).await?;
+        let work = self.weigh_opt_outs(rows, &known);
+        self.save_opt_outs(&mut tx, work).await?;
+        Ok(tx.commit().await?)
+    }
+
+    fn weigh_opt_outs(&mut self, rows: &[Parsed], known: &Known) -> OptOutWork {
         let mut work = OptOutWork::default();
         for row in rows {
             let (verdict, why) = match (Self::judge_form(row), &row.contact) {
                 (None, Ok(_)) => self.judge_opt_out(row, known, &mut work),
                 (form, _) => form.unwrap_or((Verdict::Invalid, None)),
             };
-            self.count(row, verdict, why.as_deref(), false)?;
+            self.count(row, verdict, why.as_deref(), false);
         }
-        Ok(Work::OptOuts(work))
+        work
     }
 
     fn judge_opt_out(&mut self, row: &Parsed, known: &Known, work: &mut OptOutWork) -> (Verdict, Option<String>) {
@@ -72,7 +86,7 @@ impl Import<'_> {
         self.purposes.iter().map(|purpose| purpose.id).filter(move |purpose| one.is_none_or(|one| one == *purpose))
     }
 
-    pub(super) async fn save_opt_outs(&mut self, tx: &mut Tx, work: OptOutWork) -> Result<(), ServiceError> {
+    async fn save_opt_outs(&mut self, tx: &mut Tx, work: OptOutWork) -> Result<(), ServiceError> {
         let now = self.core.now();
         let purpose = self.options.purpose;
         self.report.refusals += count(work.said.len());
@@ -94,16 +108,30 @@ impl Import<'_> {
         Ok(())
     }
 
-    pub(super) fn weigh_proofs(&mut self, rows: &[Parsed], known: &Known) -> Result<Work, ServiceError> {
+    pub(super) async fn take_proofs(&mut self, rows: &[Parsed], dry: bool) -> Result<(), ServiceError> {
+        if dry {
+            let known = self.known(&mut self.core.store.db.clone(), rows).await?;
+            self.weigh_proofs(rows, &known);
+            return Ok(());
+        }
+        let mut tx = self.core.store.begin().await?;
+        tx.lock_head(self.tenant.id).await?;
+        let known = self.known(&mut tx, rows).await?;
+        let work = self.weigh_proofs(rows, &known);
+        self.save_proofs(&mut tx, work).await?;
+        Ok(tx.commit().await?)
+    }
+
+    fn weigh_proofs(&mut self, rows: &[Parsed], known: &Known) -> ProofWork {
         let mut work = ProofWork::default();
         for row in rows {
             let (verdict, why) = match Self::judge_form(row) {
                 Some(form) => form,
                 None => self.judge_proof(row, known, &mut work),
             };
-            self.count(row, verdict, why.as_deref(), true)?;
+            self.count(row, verdict, why.as_deref(), true);
         }
-        Ok(Work::Proofs(work))
+        work
     }
 
     fn judge_proof(&mut self, row: &Parsed, known: &Known, work: &mut ProofWork) -> (Verdict, Option<String>) {
@@ -145,7 +173,7 @@ impl Import<'_> {
         (verdict, None)
     }
 
-    pub(super) async fn save_proofs(&mut self, tx: &mut Tx, work: ProofWork) -> Result<(), ServiceError> {
+    async fn save_proofs(&mut self, tx: &mut Tx, work: ProofWork) -> Result<(), ServiceError> {
         self.report.acceptances += count(work.said.len());
         let sayings: Vec<Saying<'_>> = work
             .said

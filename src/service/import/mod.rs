@@ -1,8 +1,8 @@
 //! Taking in files: a CRM's export, a mailing list, refusals and acceptances from before.
 //!
 //! [`Core::check_import`] stores nothing and tells what [`Core::run_import`] would do; both judge rows by the same code.
-//! A run works in transactions of at most 1,000 rows, so that deliveries and withdrawals get their turn, and may be
-//! repeated: what is there already is left alone.
+//! A run writes 1,000 rows at a time and ends its transaction after these if somebody waits, so that deliveries and
+//! withdrawals get their turn. It may be repeated: what is there already is left alone.
 
 mod known;
 mod legacy;
@@ -10,6 +10,8 @@ mod read;
 mod records;
 mod rejects;
 mod report;
+mod seen;
+mod write;
 
 pub use report::{FoundColumn, ImportMode, ImportOptions, ImportReport};
 
@@ -19,15 +21,25 @@ use crate::domain::triage::{Field, Verdict, verdict_of};
 use crate::service::{Core, ServiceError};
 use crate::store::{Ask, EVERY_PURPOSE, Purpose, Tenant, TenantKey};
 use known::Known;
-use read::Parsed;
+use read::{Parsed, Understanding};
 use rejects::Rejects;
 use report::empty_report;
-use std::collections::HashSet;
+use seen::Seen;
 use std::io::{Read, Write};
 use std::ops::ControlFlow;
 
-/// Rows in one transaction.
-const BATCH: usize = 1_000;
+/// Rows that are judged and written together. Whoever waits for the database gets it after these.
+const SLICE: usize = 1_000;
+
+/// Slices that share a transaction while nobody waits.
+const SLICES: usize = 4;
+
+/// Slices that are looked up side by side where nothing is written.
+const SLICES_AHEAD: usize = 2;
+
+/// Rows of an export that are held and sorted by mailbox before they are written, so that a slice touches one part of an
+/// index and not all of it. More would write less and hold more.
+const WINDOW: usize = 16 * SLICE;
 
 /// Called after every batch with what was done so far; says whether to go on.
 pub type Progress<'a> = dyn Fn(&ImportReport) -> ControlFlow<()> + Send + Sync + 'a;
@@ -79,6 +91,11 @@ impl Core {
         progress: &Progress<'_>,
         dry: bool,
     ) -> Result<ImportReport, ServiceError> {
+        if !dry && self.store.reserve.is_spent() {
+            return Err(ServiceError::Conflict(
+                "the disk is full; free space and wait a moment, then import again".into(),
+            ));
+        }
         if options.mode == ImportMode::Proofs {
             let [first, second] = &options.approvers;
             LegacyProof::check(tenant.legacy_proof, "-", "-", "-", [first, second])
@@ -95,8 +112,17 @@ impl Core {
             ImportMode::List | ImportMode::OptOuts => &[Field::Email],
             ImportMode::Proofs => &[Field::Email, Field::AcceptedAt, Field::TextShown, Field::Evidence],
         };
-        let key_of_reader = self.store.key_of(tenant)?;
-        let mut reading = read::start(file, key_of_reader, &options.mapping, needed, options.kind).await?;
+        let understanding = Understanding {
+            key: self.store.key_of(tenant)?,
+            kind: options.kind,
+            repeat: rejects.is_some(),
+            batch: match options.mode {
+                ImportMode::Records if dry => SLICES_AHEAD * SLICE,
+                ImportMode::Records => WINDOW,
+                _ => SLICE,
+            },
+        };
+        let mut reading = read::start(file, &options.mapping, needed, understanding).await?;
         let mut import = Import {
             core: self,
             tenant,
@@ -104,26 +130,26 @@ impl Core {
             options,
             purpose,
             purposes,
-            seen: HashSet::new(),
-            seen_records: HashSet::new(),
+            seen: Seen::default(),
+            seen_records: Seen::default(),
             report: empty_report(options.mode, dry, &reading.columns, &reading.headings, reading.delimiter),
             rejects: Rejects::start(rejects, &reading.headings, reading.delimiter)?,
+            quiet: false,
         };
         while let Some(batch) = reading.batches.recv().await {
             match batch {
                 Ok(batch) => {
                     import.report.bytes = batch.bytes;
                     import.report.encoding = batch.encoding;
-                    import.batch(&batch.rows).await?;
+                    if import.batch(batch.rows, progress).await?.is_break() {
+                        import.report.stopped = Some("stopped on request".into());
+                        break;
+                    }
                 }
                 Err(fault) => {
                     import.report.stopped = Some(fault.to_string());
                     break;
                 }
-            }
-            if progress(&import.report).is_break() {
-                import.report.stopped = Some("stopped on request".into());
-                break;
             }
         }
         import.rejects.end()?;
@@ -141,48 +167,38 @@ struct Import<'a> {
     purpose: PurposeId,
     purposes: Vec<Purpose>,
     /// The beginnings of the keyed digests of the mailboxes that earlier rows named.
-    seen: HashSet<u64>,
+    seen: Seen,
     /// The same of the records.
-    seen_records: HashSet<u64>,
+    seen_records: Seen,
     report: ImportReport,
     rejects: Rejects<'a>,
-}
-
-/// What a batch leads to.
-enum Work {
-    Nothing,
-    Records(Box<records::RecordWork>),
-    OptOuts(legacy::OptOutWork),
-    Proofs(legacy::ProofWork),
+    /// The last rows changed nothing, so that it pays to look before taking the writer.
+    quiet: bool,
 }
 
 impl Import<'_> {
-    async fn batch(&mut self, rows: &[Parsed]) -> Result<(), ServiceError> {
-        if self.report.dry || self.options.mode == ImportMode::List {
-            let mut db = self.core.store.db.clone();
-            self.weigh(&mut db, rows).await?;
-            return Ok(());
+    /// Works on the rows that were read together; says whether to go on.
+    async fn batch(&mut self, mut rows: Vec<Parsed>, progress: &Progress<'_>) -> Result<ControlFlow<()>, ServiceError> {
+        match (self.options.mode, self.report.dry) {
+            (ImportMode::Records, dry) => {
+                self.note_repeats(&mut rows);
+                if !dry {
+                    let flow = self.write_records(rows, progress).await;
+                    self.rejects.settle()?;
+                    return flow;
+                }
+                self.check_records(&rows).await?;
+            }
+            (ImportMode::List, _) => self.judge_list(&rows).await?,
+            (ImportMode::OptOuts, dry) => self.take_opt_outs(&rows, dry).await?,
+            (ImportMode::Proofs, dry) => self.take_proofs(&rows, dry).await?,
         }
-        let mut tx = self.core.store.begin().await?;
-        tx.lock_head(self.tenant.id).await?;
-        match self.weigh(&mut tx, rows).await? {
-            Work::Nothing => return Ok(()),
-            Work::Records(work) => self.save_records(&mut tx, *work).await?,
-            Work::OptOuts(work) => self.save_opt_outs(&mut tx, work).await?,
-            Work::Proofs(work) => self.save_proofs(&mut tx, work).await?,
-        }
-        Ok(tx.commit().await?)
+        self.rejects.settle()?;
+        Ok(progress(&self.report))
     }
 
-    /// Judges the rows of a batch and prepares what is to be stored.
-    async fn weigh<A: Ask>(&mut self, ask: &mut A, rows: &[Parsed]) -> Result<Work, ServiceError> {
-        for row in rows {
-            self.report.rows += 1;
-            self.report.addresses += row.addresses;
-            self.report.unreadable += row.unreadable_count;
-            self.report.repeated += row.repeated;
-            self.report.ordering += row.contact.as_ref().map_or(0, |contact| contact.ordering);
-        }
+    /// What the database knows about the addresses of these rows.
+    async fn known<A: Ask>(&self, ask: &mut A, rows: &[Parsed]) -> Result<Known, ServiceError> {
         let purposes: Vec<PurposeId> = match self.options.mode {
             ImportMode::OptOuts if self.options.purpose.is_none() => {
                 self.purposes.iter().map(|purpose| purpose.id).collect()
@@ -190,29 +206,25 @@ impl Import<'_> {
             _ => vec![self.purpose],
         };
         let macs = rows.iter().flat_map(|row| row.people.iter().map(|(_, mac)| *mac));
-        let known = Known::load(ask, self.tenant.id, &purposes, macs, self.core.now()).await?;
-        match self.options.mode {
-            ImportMode::List => {
-                for row in rows {
-                    let (verdict, why) = self.judge_listed(row, &known);
-                    self.count(row, verdict, why.as_deref(), true)?;
-                }
-                Ok(Work::Nothing)
-            }
-            ImportMode::Records => self.weigh_records(ask, rows, &known).await,
-            ImportMode::OptOuts => self.weigh_opt_outs(rows, &known),
-            ImportMode::Proofs => self.weigh_proofs(rows, &known),
+        Ok(Known::load(ask, self.tenant.id, &purposes, macs, self.core.now()).await?)
+    }
+
+    async fn judge_list(&mut self, rows: &[Parsed]) -> Result<(), ServiceError> {
+        let known = self.known(&mut self.core.store.db.clone(), rows).await?;
+        for row in rows {
+            let (verdict, why) = self.judge_listed(row, &known);
+            self.count(row, verdict, why.as_deref(), true);
         }
+        Ok(())
     }
 
     /// Counts a row and, when it is rejected or partly unreadable, repeats it in the result file.
-    fn count(
-        &mut self,
-        row: &Parsed,
-        verdict: Verdict,
-        why: Option<&str>,
-        only_usable: bool,
-    ) -> Result<(), ServiceError> {
+    fn count(&mut self, row: &Parsed, verdict: Verdict, why: Option<&str>, only_usable: bool) {
+        self.report.rows += 1;
+        self.report.addresses += row.addresses;
+        self.report.unreadable += row.unreadable_count;
+        self.report.repeated += row.repeated;
+        self.report.ordering += row.contact.as_ref().map_or(0, |contact| contact.ordering);
         *self.report.verdicts.entry(verdict).or_default() += 1;
         let rejected = match verdict {
             Verdict::Invalid | Verdict::Duplicate => true,
@@ -226,10 +238,10 @@ impl Import<'_> {
             (true, Some(why), _) => why.to_owned(),
             (true, None, _) => verdict.sentence().to_owned(),
             (false, _, Some(partly)) => partly,
-            (false, _, None) => return Ok(()),
+            (false, _, None) => return,
         };
         self.report.rejected += 1;
-        self.rejects.write(row, verdict, &why)
+        self.rejects.note(row, verdict, &why);
     }
 
     /// What every mode refuses: a broken row, or one without any readable address.

@@ -1,58 +1,123 @@
-//! A CRM's export: records and the addresses they hold.
+//! A CRM's export: what its rows say of records and the addresses these hold.
 
-use crate::domain::consent::{Actor, Kind};
 use crate::domain::contact::RecordKind;
 use crate::domain::ids::{AddressId, MailboxId, PurposeId, RecordId};
 use crate::domain::triage::{Contact, Verdict, is_role, verdict_of};
-use crate::service::ServiceError;
 use crate::service::import::known::Known;
 use crate::service::import::read::Parsed;
-use crate::service::import::{Import, Work, short};
-use crate::store::{Address, Ask, EVERY_PURPOSE, NewLine, NewWithdrawal, Record, Tx, records_of_keys};
-use consentd_provider::{EmailAddress, Scope};
+use crate::service::import::{Import, short};
+use crate::service::{Core, ServiceError};
+use crate::store::{Address, Ask, Record, records_of_keys};
+use consentd_provider::EmailAddress;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
+use std::vec::IntoIter;
+use uuid::Uuid;
 
-/// What a batch of records leads to.
-#[derive(Default)]
-pub(super) struct RecordWork {
-    new: Vec<Record>,
-    changed: Vec<Record>,
-    mailboxes: Vec<(MailboxId, [u8; 32])>,
-    addresses: Vec<Address>,
-    lines: Vec<NewLine>,
-    /// New addresses on the suppression list: for what.
-    suppressed: Vec<(Address, Vec<PurposeId>)>,
+/// What a slice of records leads to.
+pub(super) struct RecordWork<'c, 'r> {
+    /// What became of each row.
+    pub(super) verdicts: Vec<(Verdict, Option<String>)>,
+    pub(super) new: Vec<Record>,
+    pub(super) changed: Vec<Record>,
+    pub(super) unchanged: u64,
+    pub(super) mailboxes: Vec<(MailboxId, [u8; 32])>,
+    /// New addresses with the row each was found in, and for what it is on the suppression list.
+    pub(super) addresses: Vec<Address>,
+    pub(super) found: Vec<(&'r Parsed, Vec<PurposeId>)>,
     /// Mailboxes whose records changed.
-    touched: BTreeSet<MailboxId>,
+    pub(super) touched: BTreeSet<MailboxId>,
+    fresh: Fresh,
+    ids: Ids<'c>,
 }
 
-/// The addresses that a batch makes known, beside those the database knows.
+/// The addresses that a slice makes known, beside those the database knows.
 #[derive(Default)]
 struct Fresh {
     mailboxes: HashMap<[u8; 32], MailboxId>,
     addresses: HashMap<EmailAddress, AddressId>,
 }
 
-impl Import<'_> {
-    pub(super) async fn weigh_records<A: Ask>(
-        &mut self,
-        ask: &mut A,
-        rows: &[Parsed],
-        known: &Known,
-    ) -> Result<Work, ServiceError> {
-        let mut records = self.records_of(ask, rows).await?;
-        let mut work = RecordWork::default();
-        let mut fresh = Fresh::default();
-        for row in rows {
-            let kept = row.contact.as_ref().ok().and_then(|contact| records.remove(&key(contact)));
-            let (verdict, why) = self.judge_record(row, known, kept.as_ref());
-            if let (Ok(contact), true) = (&row.contact, is_stored(row, verdict)) {
-                self.add_record(&mut work, &mut fresh, row, contact, kept, known);
-            }
-            self.count(row, verdict, why.as_deref(), false)?;
+/// New ids of each kind. Those of one kind ascend, so that rows that are written one after another are neighbours.
+struct Ids<'a> {
+    core: &'a Core,
+    count: usize,
+    mailboxes: IntoIter<Uuid>,
+    addresses: IntoIter<Uuid>,
+    records: IntoIter<Uuid>,
+}
+
+impl<'a> Ids<'a> {
+    fn new(core: &'a Core, count: usize) -> Self {
+        let none = || Vec::new().into_iter();
+        Self { core, count, mailboxes: none(), addresses: none(), records: none() }
+    }
+
+    fn next(&mut self, of: fn(&mut Self) -> &mut IntoIter<Uuid>) -> Uuid {
+        if let Some(id) = of(self).next() {
+            return id;
         }
-        Ok(Work::Records(Box::new(work)))
+        *of(self) = self.core.ids(self.count).into_iter();
+        of(self).next().unwrap_or_else(|| self.core.id())
+    }
+}
+
+impl RecordWork<'_, '_> {
+    pub(super) fn is_nothing(&self) -> bool {
+        self.new.is_empty() && self.changed.is_empty() && self.mailboxes.is_empty() && self.addresses.is_empty()
+    }
+}
+
+impl<'c> Import<'c> {
+    /// Notes which rows say again what earlier rows of the file said, in the order of the file.
+    pub(super) fn note_repeats(&mut self, rows: &mut [Parsed]) {
+        for row in rows {
+            if !row.contact.as_ref().is_ok_and(|contact| !contact.crm_id.is_empty()) {
+                continue;
+            }
+            row.record_again = !self.seen_records.insert(row.record);
+            if row.record_again {
+                continue;
+            }
+            for (n, (_, mac)) in row.people.iter().enumerate() {
+                let again = !self.seen.insert(short(mac));
+                row.mailbox_again |= again && n == 0;
+            }
+        }
+    }
+
+    /// Judges the rows of a slice and prepares what is to be written.
+    pub(super) async fn weigh_records<'r, A: Ask>(
+        &self,
+        ask: &mut A,
+        rows: &'r [Parsed],
+    ) -> Result<RecordWork<'c, 'r>, ServiceError> {
+        let known = self.known(ask, rows).await?;
+        let mut records = self.records_of(ask, rows).await?;
+        let mut work = RecordWork {
+            verdicts: Vec::with_capacity(rows.len()),
+            new: Vec::new(),
+            changed: Vec::new(),
+            unchanged: 0,
+            mailboxes: Vec::new(),
+            addresses: Vec::new(),
+            found: Vec::new(),
+            touched: BTreeSet::new(),
+            fresh: Fresh::default(),
+            ids: Ids::new(self.core, rows.len()),
+        };
+        for row in rows {
+            let kept = match &row.contact {
+                Ok(contact) if !row.record_again => records.remove(&key(contact)),
+                _ => None,
+            };
+            let (verdict, why) = self.judge_record(row, &known, kept.as_ref());
+            if let (Ok(contact), true) = (&row.contact, is_stored(row, verdict)) {
+                self.add_record(&mut work, row, contact, kept, &known);
+            }
+            work.verdicts.push((verdict, why));
+        }
+        Ok(work)
     }
 
     async fn records_of<A: Ask>(
@@ -73,7 +138,7 @@ impl Import<'_> {
         Ok(records)
     }
 
-    fn judge_record(&mut self, row: &Parsed, known: &Known, kept: Option<&Record>) -> (Verdict, Option<String>) {
+    fn judge_record(&self, row: &Parsed, known: &Known, kept: Option<&Record>) -> (Verdict, Option<String>) {
         let contact = match &row.contact {
             Ok(contact) if contact.crm_id.is_empty() => {
                 return (Verdict::Invalid, Some("the row lacks the CRM's id".into()));
@@ -81,16 +146,11 @@ impl Import<'_> {
             Ok(contact) => contact,
             Err(why) => return (Verdict::Invalid, Some(why.clone())),
         };
-        if !self.seen_records.insert(row.record) {
+        if row.record_again {
             return (Verdict::Duplicate, None);
         }
-        let mut first = None;
-        for (address, mac) in &row.people {
-            let new = self.seen.insert(short(mac));
-            first.get_or_insert((address, mac, new));
-        }
         let bin = contact.bin.or(kept.map(|record| record.bin)).unwrap_or(false);
-        let Some((address, mac, new)) = first else {
+        let Some((address, mac)) = row.people.first() else {
             let form = Self::judge_form(row).unwrap_or((Verdict::NoAddress, None));
             return if bin && form.0 == Verdict::NoAddress { (Verdict::InBin, None) } else { form };
         };
@@ -98,7 +158,7 @@ impl Import<'_> {
             _ if bin => Verdict::InBin,
             Some(mailbox) => verdict_of(&known.standing(mailbox, self.purpose), true),
             None if self.is_suppressed(known, mac) => Verdict::Refused,
-            None if !new => Verdict::NotAsked,
+            None if row.mailbox_again => Verdict::NotAsked,
             None if is_role(address) => Verdict::Role,
             None => Verdict::New,
         };
@@ -106,30 +166,24 @@ impl Import<'_> {
     }
 
     /// Compares a row with the kept record and notes what has to be written.
-    fn add_record(
-        &mut self,
-        work: &mut RecordWork,
-        fresh: &mut Fresh,
-        row: &Parsed,
+    fn add_record<'r>(
+        &self,
+        work: &mut RecordWork<'_, 'r>,
+        row: &'r Parsed,
         contact: &Contact,
         kept: Option<Record>,
         known: &Known,
     ) {
-        let addresses = row
-            .people
-            .iter()
-            .map(|(email, mac)| self.address(work, fresh, (email, mac), row, contact, known))
-            .collect();
-        let record = merged(kept.as_ref(), contact, self.options.kind, addresses, || RecordId(self.core.id()));
+        let addresses = row.people.iter().map(|(email, mac)| self.address(work, (email, mac), row, known)).collect();
+        let id = || RecordId(work.ids.next(|ids| &mut ids.records));
+        let record = merged(kept.as_ref(), contact, self.options.kind, addresses, id);
         match kept {
-            Some(kept) if kept == record => self.report.records_unchanged += 1,
+            Some(kept) if kept == record => work.unchanged += 1,
             Some(kept) => {
-                self.report.records_updated += 1;
                 work.touched.extend(kept.addresses.iter().chain(&record.addresses).map(|(_, mailbox)| *mailbox));
                 work.changed.push(record);
             }
             None => {
-                self.report.records_created += 1;
                 work.touched.extend(record.addresses.iter().map(|(_, mailbox)| *mailbox));
                 work.new.push(record);
             }
@@ -137,18 +191,17 @@ impl Import<'_> {
     }
 
     /// The subject of an address: the known one, or a new one that nobody ever asked.
-    fn address(
-        &mut self,
-        work: &mut RecordWork,
-        fresh: &mut Fresh,
+    #[expect(clippy::unused_self, reason = "reads like its siblings")]
+    fn address<'r>(
+        &self,
+        work: &mut RecordWork<'_, 'r>,
         (email, mac): (&EmailAddress, &[u8; 32]),
-        row: &Parsed,
-        contact: &Contact,
+        row: &'r Parsed,
         known: &Known,
     ) -> (AddressId, MailboxId) {
         let mailbox = known.mailbox(mac).unwrap_or_else(|| {
-            *fresh.mailboxes.entry(*mac).or_insert_with(|| {
-                let mailbox = MailboxId(self.core.id());
+            *work.fresh.mailboxes.entry(*mac).or_insert_with(|| {
+                let mailbox = MailboxId(work.ids.next(|ids| &mut ids.mailboxes));
                 work.mailboxes.push((mailbox, *mac));
                 mailbox
             })
@@ -156,37 +209,13 @@ impl Import<'_> {
         if let Some(kept) = known.spellings(mailbox).iter().find(|spelling| spelling.email == *email) {
             return (kept.id, mailbox);
         }
-        if let Some(id) = fresh.addresses.get(email) {
+        if let Some(id) = work.fresh.addresses.get(email) {
             return (*id, mailbox);
         }
-        let address = Address { id: AddressId(self.core.id()), mailbox, email: email.clone(), role: is_role(email) };
-        fresh.addresses.insert(email.clone(), address.id);
-        self.report.addresses_created += 1;
-        let evidence = self.evidence(row, contact);
-        let line = |purpose, kind, actor| NewLine {
-            address: address.id,
-            mailbox,
-            purpose,
-            kind,
-            actor,
-            detail: None,
-            payload: json!({ "address": email.as_str(), "evidence": evidence, "act": Value::Null }),
-            new_address: true,
-        };
-        work.lines.push(line(None, Kind::Imported, Actor::Operator));
-        let suppressed = known.suppressed(mac);
-        if !suppressed.is_empty() {
-            self.report.suppressed += 1;
-            let purposes: Vec<Option<PurposeId>> = if suppressed.contains(&EVERY_PURPOSE) {
-                vec![None]
-            } else {
-                suppressed.iter().copied().map(Some).collect()
-            };
-            work.lines
-                .extend(purposes.into_iter().map(|purpose| line(purpose, Kind::SuppressionMatched, Actor::System)));
-            work.suppressed.push((address.clone(), suppressed.to_vec()));
-        }
-        let id = address.id;
+        let id = AddressId(work.ids.next(|ids| &mut ids.addresses));
+        let address = Address { id, mailbox, email: email.clone(), role: is_role(email) };
+        work.fresh.addresses.insert(email.clone(), address.id);
+        work.found.push((row, known.suppressed(mac).to_vec()));
         work.addresses.push(address);
         (id, mailbox)
     }
@@ -200,51 +229,6 @@ impl Import<'_> {
             map.insert("shown_by".into(), contact.evidence.clone().into());
         }
         evidence
-    }
-
-    pub(super) async fn save_records(&self, tx: &mut Tx, mut work: RecordWork) -> Result<(), ServiceError> {
-        let now = self.core.now();
-        let tenant = self.tenant.id;
-        // Neighbours in an index are written together.
-        work.mailboxes.sort_unstable_by_key(|(_, mac)| *mac);
-        work.addresses.sort_unstable_by(|a, b| a.email.cmp(&b.email));
-        tx.insert_mailboxes(tenant, &work.mailboxes).await?;
-        tx.insert_addresses(tenant, &work.addresses, now).await?;
-        tx.save_records(tenant, &work.new, &work.changed, now).await?;
-        let kept = tx.append(self.tenant, self.key, &work.lines, now, &*self.core.random).await?;
-        // Nobody was ever asked at a new mailbox, so no plan needs to look at it.
-        for (mailbox, _) in &work.mailboxes {
-            work.touched.remove(mailbox);
-        }
-        let dirty: Vec<MailboxId> = work.touched.iter().copied().collect();
-        tx.mark_all_dirty(tenant, &dirty, now).await?;
-        for line in &work.lines {
-            work.touched.remove(&line.mailbox);
-        }
-        let stale: Vec<MailboxId> = work.touched.into_iter().collect();
-        tx.refresh_reach(tenant, &stale).await?;
-        for (address, purposes) in work.suppressed {
-            let seq = kept.iter().filter(|kept| kept.address == address.id).map(|kept| kept.standing.seq).max();
-            let everything = self.purposes.iter().map(|purpose| &purpose.id).chain([&EVERY_PURPOSE]);
-            let everything = everything.into_iter().all(|purpose| purposes.contains(purpose));
-            let scopes: Vec<(Option<PurposeId>, Scope)> = if everything {
-                vec![(None, Scope::Everything)]
-            } else {
-                purposes.into_iter().map(|purpose| (Some(purpose), Scope::Purpose)).collect()
-            };
-            for (purpose, scope) in scopes {
-                let new = NewWithdrawal {
-                    mailbox: address.mailbox,
-                    address: address.id,
-                    purpose,
-                    scope,
-                    reason: Kind::SuppressionMatched.word(),
-                    seq: seq.unwrap_or(0),
-                };
-                tx.queue_withdrawal(tenant, &new, now).await?;
-            }
-        }
-        Ok(())
     }
 }
 

@@ -42,7 +42,7 @@ impl Session<'_> {
         }
         let emails: Vec<EmailAddress> = named.iter().map(|address| address.email.clone()).collect();
         let looks = self.looks_of(&emails).await?;
-        let mut tx = self.core.store.begin().await?;
+        let mut tx = self.begin().await?;
         for (address, look) in named.iter().zip(looks) {
             if let Some(look) = look {
                 self.weigh(&mut tx, address.mailbox, look).await?;

@@ -19,9 +19,12 @@ mod withdraw;
 
 use crate::clock::Timestamp;
 use crate::domain::ids::ConnectionId;
+use crate::service::claim::{Claim, Claimed};
 use crate::service::connection::Account;
 use crate::service::{Core, ServiceError};
-use crate::store::{Connection, ConnectionState, Tenant, TenantKey};
+use crate::store::{Connection, ConnectionState, Tenant, TenantKey, Tx};
+use std::sync::Arc;
+use tracing::Instrument;
 
 pub use outlook::Outlook;
 pub use run::RunReport;
@@ -33,22 +36,23 @@ pub(crate) struct Session<'a> {
     key: TenantKey,
     connection: Connection,
     account: Account,
+    claim: &'a Claim,
 }
 
 impl Core {
     /// Does the most urgent thing that is due for a connection. True when something was done and more may be due.
     ///
-    /// Only the owner of the connection's lease may call this.
-    ///
     /// # Errors
-    /// [`ServiceError::Store`]; the provider's failures are handled here.
-    pub async fn work(&self, id: ConnectionId) -> Result<bool, ServiceError> {
+    /// [`ServiceError::TakenOver`] when the claim is not, or no longer, one to the connection's account; nothing more is
+    /// written then. [`ServiceError::Store`]. The provider's failures are handled here.
+    pub async fn work(&self, id: ConnectionId, claim: &Claim) -> Result<bool, ServiceError> {
         let Some(connection) = self.store.connection(id).await? else { return Ok(false) };
         if self.now() < connection.backoff_until {
             return Ok(false);
         }
-        let session = self.session(connection).await?;
-        match session.round().await {
+        let session = self.session(connection, claim).await?;
+        let span = tracing::info_span!("sync", connection.id = %id, provider = %session.connection.provider);
+        match session.round().instrument(span).await {
             Ok(worked) => {
                 if worked && session.connection.failures > 0 {
                     session.recovered().await?;
@@ -63,24 +67,31 @@ impl Core {
     /// Takes over a connection from a daemon that is gone: what it was in the middle of is unknown.
     ///
     /// # Errors
-    /// [`ServiceError::Store`].
-    pub async fn adopt(&self, id: ConnectionId) -> Result<(), ServiceError> {
+    /// As [`Core::work`].
+    pub async fn adopt(&self, id: ConnectionId, claim: &Claim) -> Result<(), ServiceError> {
         let Some(connection) = self.store.connection(id).await? else { return Ok(()) };
+        if connection.account != claim.account() {
+            return Err(ServiceError::TakenOver);
+        }
         let open = self.store.open_run(connection.tenant, id).await?;
-        let mut tx = self.store.begin().await?;
-        let now = self.now();
+        let mut tx = self.begin_for(claim).await?;
         // race model: `Action::Take` in tests/it/race/steps.rs
-        tx.orphan_ledger(connection.tenant, id, now, now + self.rules.settle).await?;
+        tx.orphan_ledger(connection.tenant, id, self.now() + self.rules.settle).await?;
         if let Some(run) = open {
             tx.reopen_items(connection.tenant, run.id).await?;
         }
         Ok(tx.commit().await?)
     }
 
-    async fn session(&self, connection: Connection) -> Result<Session<'_>, ServiceError> {
+    async fn session<'a>(&'a self, connection: Connection, claim: &'a Claim) -> Result<Session<'a>, ServiceError> {
+        // Other credentials may have made it another account.
+        if connection.account != claim.account() {
+            return Err(ServiceError::TakenOver);
+        }
         let (tenant, key) = self.tenant_by_id(connection.tenant).await?;
-        let account = self.open(&connection, &key)?;
-        Ok(Session { core: self, tenant, key, connection, account })
+        let mut account = self.open(&connection, &key)?;
+        account.gateway = Arc::new(Claimed::new(self, account.gateway, claim.clone()));
+        Ok(Session { core: self, tenant, key, connection, account, claim })
     }
 }
 
@@ -94,24 +105,29 @@ impl Session<'_> {
             self.reinstate().await?;
         }
         if state != ConnectionState::Shadow
-            && (self.send_withdrawals().await?
-                || self.confirm_withdrawals(Phase::Confirm).await?
-                || self.confirm_withdrawals(Phase::Watch).await?)
+            && (within("withdraw", self.send_withdrawals()).await?
+                || within("confirm", self.confirm_withdrawals(Phase::Confirm)).await?
+                || within("watch", self.confirm_withdrawals(Phase::Watch)).await?)
         {
             return Ok(true);
         }
-        if self.connection.list.is_empty() {
+        if self.connection.list.is_empty() || self.core.store.reserve.is_spent() {
             return Ok(false);
         }
         // A pause stops what we put on the list, not what we look at.
-        if self.follow_jobs().await?
-            || self.look_at_touched().await?
-            || self.settle_unknown().await?
-            || self.walk().await?
+        if within("jobs", self.follow_jobs()).await?
+            || within("look", self.look_at_touched()).await?
+            || within("settle", self.settle_unknown()).await?
+            || within("walk", self.walk()).await?
         {
             return Ok(true);
         }
-        Ok(matches!(state, ConnectionState::Shadow | ConnectionState::Active) && self.run().await?)
+        Ok(matches!(state, ConnectionState::Shadow | ConnectionState::Active) && within("run", self.run()).await?)
+    }
+
+    /// Begins a write. It commits only if nobody takes the account over before.
+    async fn begin(&self) -> Result<Tx, ServiceError> {
+        self.core.begin_for(self.claim).await
     }
 
     fn now(&self) -> Timestamp {
@@ -121,4 +137,9 @@ impl Session<'_> {
     fn is_active(&self) -> bool {
         self.connection.state == ConnectionState::Active
     }
+}
+
+/// One step of a round under its name: what it calls and logs stands below it in a trace.
+fn within<T>(step: &'static str, work: impl Future<Output = T>) -> impl Future<Output = T> {
+    work.instrument(tracing::info_span!("sync.step", step, run.id = tracing::field::Empty))
 }

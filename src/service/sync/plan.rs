@@ -43,7 +43,7 @@ impl Session<'_> {
     // race model: `Action::Plan` in tests/it/race/steps.rs
     pub(super) async fn plan_page(&self, run: &mut Run) -> Result<bool, ServiceError> {
         let (tenant, connection) = (self.tenant.id, self.connection.id);
-        let mut tx = self.core.store.begin().await?;
+        let mut tx = self.begin().await?;
         let people = if run.is_delta() {
             let dirty = tx.dirty(tenant, connection, PAGE).await?;
             if dirty.is_empty() {

@@ -36,28 +36,40 @@ impl Session<'_> {
         let mut page = first;
         while let Some(last) = page.last().map(|item| item.n) {
             let looks = self.looks(&page, by_name).await?;
-            let mut tx = self.core.store.begin().await?;
-            let mailboxes: Vec<MailboxId> = page.iter().map(|item| MailboxId(item.mailbox_id)).collect();
+            let mut tx = self.begin().await?;
+            let look_of = |item: &PendingItem| looks.get(&MailboxId(item.mailbox_id)).copied().unwrap_or_default();
+            let (there, rest): (Vec<&PendingItem>, Vec<&PendingItem>) =
+                page.iter().partition(|item| look_of(item).mailable());
+            self.confirm_items(&mut tx, run, &there).await?;
+            let mailboxes: Vec<MailboxId> = rest.iter().map(|item| MailboxId(item.mailbox_id)).collect();
             let mut holdings = tx.holdings(tenant, self.connection.id, &mailboxes).await?;
-            let mut kept = Vec::new();
-            for item in &page {
+            let withdrawing = tx.withdrawing(tenant, self.connection.id, &mailboxes).await?;
+            let (mut kept, mut overtaken) = (Vec::new(), Vec::new());
+            for item in rest {
+                if withdrawing.contains(&MailboxId(item.mailbox_id)) {
+                    // Off because the person left meanwhile; the withdrawal sees to the rest.
+                    overtaken.push(item.n);
+                    continue;
+                }
                 let mailbox = MailboxId(item.mailbox_id);
-                let look = looks.get(&mailbox).copied().unwrap_or_default();
                 let known = holdings.remove(&mailbox).unwrap_or(Holding::never(mailbox, AddressId(item.address_id)));
-                match self.judge_item(&mut tx, run, item, look, known, last_try).await? {
+                match self.judge_item(&mut tx, run, item, look_of(item), known, last_try).await? {
                     Some(holding) => kept.push(holding),
                     None => missing = true,
                 }
             }
+            tx.resolve_items(tenant, run.id, &overtaken, "overtaken", "", "").await?;
             tx.keep_holdings(tenant, self.connection.id, &kept).await?;
             tx.commit().await?;
+            // Whoever leaves does not wait until all are looked at.
+            self.send_withdrawals().await?;
             page = self.core.store.pending_items(tenant, run.id, last, PAGE).await?;
         }
         if missing {
             let index = usize::try_from(run.tries).unwrap_or(usize::MAX);
             run.tries += 1;
             run.resume_at = now + WAITS.get(index).copied().unwrap_or(SECOND);
-            let mut tx = self.core.store.begin().await?;
+            let mut tx = self.begin().await?;
             tx.save_run(run).await?;
             tx.commit().await?;
         }
@@ -73,13 +85,23 @@ impl Session<'_> {
             return self.look_at(&named).await;
         }
         let mailboxes: Vec<MailboxId> = page.iter().map(|item| MailboxId(item.mailbox_id)).collect();
-        let mut tx = self.core.store.begin().await?;
+        let mut tx = self.begin().await?;
         let looks = tx.walked(self.tenant.id, self.connection.id, &mailboxes).await?;
         tx.commit().await?;
         Ok(looks)
     }
 
-    /// What a look means for one item; `None` when it must be looked at again.
+    /// Items whose people were seen mailable are done.
+    async fn confirm_items(&self, tx: &mut Tx, run: &Run, items: &[&PendingItem]) -> Result<(), ServiceError> {
+        let numbers: Vec<i64> = items.iter().map(|item| item.n).collect();
+        let mailboxes: Vec<MailboxId> = items.iter().map(|item| MailboxId(item.mailbox_id)).collect();
+        tx.resolve_items(self.tenant.id, run.id, &numbers, "applied", "", "").await?;
+        let (now, settle) = (self.now(), self.core.rules.settle);
+        tx.seen_mailable(self.tenant.id, self.connection.id, &mailboxes, now, now - settle).await?;
+        Ok(())
+    }
+
+    /// What a look at somebody who is not mailable means for one item; `None` when it must be looked at again.
     // race model: `Action::Weigh` after `Look(_, ReadBack)` in tests/it/race/steps.rs
     async fn judge_item(
         &self,
@@ -91,16 +113,8 @@ impl Session<'_> {
         last_try: bool,
     ) -> Result<Option<Holding>, ServiceError> {
         let (tenant, now) = (self.tenant.id, self.now());
-        if look.mailable() {
-            tx.resolve_item(tenant, run.id, item.n, "applied", "", "").await?;
-            let held = if known.held == Held::Withdrawn { Held::Withdrawn } else { Held::Subscribed };
-            // That the person is on the list does not say that a call without an answer has landed.
-            let doubted = known.add_unknown_at > 0 && now < known.add_unknown_at + self.core.rules.settle;
-            let unsettled_until = if doubted { known.unsettled_until } else { 0 };
-            return Ok(Some(Holding { held, unsettled_until, seen_mailable_at: now, ..known }));
-        }
         if known.held == Held::Withdrawn {
-            tx.resolve_item(tenant, run.id, item.n, "overtaken", "", "").await?;
+            tx.resolve_items(tenant, run.id, &[item.n], "overtaken", "", "").await?;
             return Ok(Some(known));
         }
         if known.held == Held::Blocked {
@@ -108,7 +122,7 @@ impl Session<'_> {
         }
         if look.unsubscribed || look.blocked {
             let words = "the provider keeps the address unsubscribed or blocked";
-            tx.resolve_item(tenant, run.id, item.n, "refused", "blocked_at_provider", words).await?;
+            tx.resolve_items(tenant, run.id, &[item.n], "refused", "blocked_at_provider", words).await?;
             tx.keep_holdings(tenant, self.connection.id, &[Holding { unsettled_until: 0, ..known }]).await?;
             self.weigh(tx, known.mailbox, look).await?;
             return Ok(Some(Holding { held: Held::Blocked, unsettled_until: 0, ..known }));
@@ -117,7 +131,7 @@ impl Session<'_> {
             return Ok(None);
         }
         let words = "the provider confirmed it, and does not show it";
-        tx.resolve_item(tenant, run.id, item.n, "failed", "no_effect", words).await?;
+        tx.resolve_items(tenant, run.id, &[item.n], "failed", "no_effect", words).await?;
         tx.raise(tenant, self.connection.id, "no_effect", self.connection.id.0, words, now).await?;
         let unsettled_until = now + self.core.rules.settle;
         Ok(Some(Holding { held: Held::Unknown, unsettled_until, add_unknown_at: now, ..known }))
@@ -134,7 +148,7 @@ impl Session<'_> {
         known: Holding,
     ) -> Result<Holding, ServiceError> {
         let words = "the provider keeps the address unsubscribed or blocked";
-        tx.resolve_item(self.tenant.id, run.id, item.n, "refused", "blocked_at_provider", words).await?;
+        tx.resolve_items(self.tenant.id, run.id, &[item.n], "refused", "blocked_at_provider", words).await?;
         let told = look.unsubscribed || look.blocked;
         if let (true, Some((address, standing))) = (told, self.best_of(tx, known.mailbox).await?) {
             self.believe(tx, &address, &standing, known, look).await?;

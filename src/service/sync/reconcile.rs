@@ -25,7 +25,7 @@ impl Session<'_> {
             let page = self.core.store.differences(tenant, connection, after, PAGE).await?;
             let Some(last) = page.last() else { break };
             after = last.mailbox;
-            let mut tx = self.core.store.begin().await?;
+            let mut tx = self.begin().await?;
             for difference in &page {
                 self.weigh(&mut tx, difference.mailbox, difference.look).await?;
             }
@@ -180,7 +180,7 @@ impl Session<'_> {
             }
             let emails: Vec<EmailAddress> = named.iter().map(|address| address.email.clone()).collect();
             let looks = self.looks_of(&emails).await?;
-            let mut tx = self.core.store.begin().await?;
+            let mut tx = self.begin().await?;
             for (address, look) in named.iter().zip(looks) {
                 let Some(look) = look else { continue };
                 if look.mailable() || look.unsubscribed || look.blocked {
@@ -212,7 +212,7 @@ impl Session<'_> {
             let page = self.core.store.strangers(tenant, connection, &after, PAGE).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after.clone_from(&last.remote_id);
-            let mut tx = self.core.store.begin().await?;
+            let mut tx = self.begin().await?;
             // An import may be making the same mailbox known.
             tx.lock_head(tenant).await?;
             for stranger in page {

@@ -4,11 +4,12 @@ use crate::clock::Timestamp;
 use crate::domain::ids::{AddressId, MailboxId, RunId};
 use crate::domain::plan::Held;
 use crate::service::sync::Session;
+use crate::service::sync::withdraw::is_sendable;
 use crate::service::{Core, ServiceError};
-use crate::store::{Connection, ConnectionState, NewWithdrawal, Run, RunState, Tx};
+use crate::store::{Connection, ConnectionState, NewWithdrawal, Run, RunState};
 use consentd_provider::Scope;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// A run in numbers that add up: people = items + skipped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -130,11 +131,14 @@ impl Session<'_> {
         let (tenant, connection) = (self.tenant.id, self.connection.id);
         let Some(mut run) = self.core.store.open_run(tenant, connection).await? else {
             if self.is_active() && self.core.store.is_dirty(tenant, connection).await? {
-                self.core.request_run(&self.connection, "consent", false).await?;
+                let mut tx = self.begin().await?;
+                tx.request_run(tenant, connection, self.core.id(), "consent", false, self.now()).await?;
+                tx.commit().await?;
                 return Ok(true);
             }
             return Ok(false);
         };
+        tracing::Span::current().record("run.id", tracing::field::display(run.id));
         if run.cancelling {
             self.end(&mut run, RunState::Cancelled, "").await?;
             return Ok(true);
@@ -143,7 +147,7 @@ impl Session<'_> {
             return Ok(false);
         }
         match run.state {
-            RunState::Requested => self.begin(&mut run).await,
+            RunState::Requested => self.start(&mut run).await,
             RunState::Planning => {
                 if !self.plan_page(&mut run).await? {
                     self.planned(&mut run).await?;
@@ -177,7 +181,7 @@ impl Session<'_> {
     }
 
     /// Before a plan: the mapping must fit, and what the provider holds must be known.
-    async fn begin(&self, run: &mut Run) -> Result<bool, ServiceError> {
+    async fn start(&self, run: &mut Run) -> Result<bool, ServiceError> {
         let missing = self.core.missing_fields(&self.connection, &self.account).await?;
         if !missing.is_empty() {
             let names: Vec<String> = missing.into_iter().map(|field| field.name).collect();
@@ -248,12 +252,17 @@ impl Session<'_> {
     }
 
     async fn queue_some(&self, run: &Run, leavers: bool) -> Result<bool, ServiceError> {
-        let mut tx = self.core.store.begin().await?;
+        let mut tx = self.begin().await?;
         let removals = tx.open_removals(self.tenant.id, run.id, leavers, REMOVALS).await?;
-        for removal in &removals {
-            let mailbox = MailboxId(removal.mailbox_id);
-            if removal.action == "withdraw" && self.consents_now(&mut tx, mailbox).await? {
-                tx.resolve_item(self.tenant.id, run.id, removal.n, "overtaken", "", "").await?;
+        let mailboxes: Vec<MailboxId> = removals.iter().map(|removal| MailboxId(removal.mailbox_id)).collect();
+        let people = tx.people(self.tenant.id, self.connection.purpose, &mailboxes).await?;
+        // Who said yes after the plan was made.
+        let consenting: HashSet<MailboxId> =
+            people.iter().filter(|person| is_sendable(person, self.now())).map(|person| person.mailbox).collect();
+        let (mut overtaken, mut queued) = (Vec::new(), Vec::new());
+        for (removal, mailbox) in removals.iter().zip(mailboxes) {
+            if removal.action == "withdraw" && consenting.contains(&mailbox) {
+                overtaken.push(removal.n);
                 continue;
             }
             let new = NewWithdrawal {
@@ -265,21 +274,17 @@ impl Session<'_> {
                 seq: 0,
             };
             tx.queue_withdrawal(self.tenant.id, &new, self.now()).await?;
-            tx.resolve_item(self.tenant.id, run.id, removal.n, "queued", "", "").await?;
+            queued.push(removal.n);
         }
+        tx.resolve_items(self.tenant.id, run.id, &overtaken, "overtaken", "", "").await?;
+        tx.resolve_items(self.tenant.id, run.id, &queued, "queued", "", "").await?;
         tx.commit().await?;
         Ok(!removals.is_empty())
     }
 
-    /// Whether the person said yes after the plan was made.
-    async fn consents_now(&self, tx: &mut Tx, mailbox: MailboxId) -> Result<bool, ServiceError> {
-        let found = self.best_of(tx, mailbox).await?;
-        Ok(found.is_some_and(|(_, standing)| standing.sendable(self.now())))
-    }
-
     async fn step(&self, run: &mut Run, state: RunState) -> Result<(), ServiceError> {
         run.state = state;
-        let mut tx = self.core.store.begin().await?;
+        let mut tx = self.begin().await?;
         tx.save_run(run).await?;
         Ok(tx.commit().await?)
     }

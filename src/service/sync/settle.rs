@@ -23,7 +23,7 @@ impl Session<'_> {
             self.look_at(&settled).await?
         } else if self.walked_since(since).await? {
             let mailboxes: Vec<MailboxId> = settled.iter().map(|holding| holding.mailbox).collect();
-            let mut tx = self.core.store.begin().await?;
+            let mut tx = self.begin().await?;
             let looks = tx.walked(tenant, connection, &mailboxes).await?;
             tx.commit().await?;
             looks
@@ -36,7 +36,7 @@ impl Session<'_> {
         let now = self.now();
         let mut kept = Vec::with_capacity(settled.len());
         let mut refused = Vec::new();
-        let mut tx = self.core.store.begin().await?;
+        let mut tx = self.begin().await?;
         for holding in settled {
             // Whom the provider would not tell about is asked after again.
             let look = match looks.get(&holding.mailbox) {

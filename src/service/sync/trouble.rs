@@ -42,7 +42,7 @@ impl Session<'_> {
     }
 
     pub(super) async fn back_off(&self, wait: Timestamp, failures: i64) -> Result<(), ServiceError> {
-        let mut tx = self.core.store.begin().await?;
+        let mut tx = self.begin().await?;
         tx.set_backoff(&self.connection, self.now().saturating_add(wait), failures).await?;
         if failures >= 3 {
             let detail = "the provider does not answer as it should; trying again";
@@ -62,7 +62,7 @@ impl Session<'_> {
         let reason = format!(
             "the provider refuses the credentials (status {status}); enter new ones with `consentd connection credentials`"
         );
-        let mut tx = self.core.store.begin().await?;
+        let mut tx = self.begin().await?;
         // Only a working connection is suspended: it goes back to work by itself, which a new or a paused one must not.
         if self.is_active() {
             tx.set_connection_state(&self.connection, ConnectionState::Suspended, &reason).await?;
@@ -74,7 +74,7 @@ impl Session<'_> {
 
     /// The credentials work again.
     pub(super) async fn reinstate(&self) -> Result<(), ServiceError> {
-        let mut tx = self.core.store.begin().await?;
+        let mut tx = self.begin().await?;
         tx.set_connection_state(&self.connection, ConnectionState::Active, "").await?;
         tx.settle_incident(self.tenant.id, self.connection.id, "suspended", self.connection.id.0, self.now()).await?;
         Ok(tx.commit().await?)
@@ -82,7 +82,7 @@ impl Session<'_> {
 
     /// The provider answers again.
     pub(super) async fn recovered(&self) -> Result<(), ServiceError> {
-        let mut tx = self.core.store.begin().await?;
+        let mut tx = self.begin().await?;
         tx.set_backoff(&self.connection, 0, 0).await?;
         for kind in ["provider_failing", "suspended"] {
             tx.settle_incident(self.tenant.id, self.connection.id, kind, self.connection.id.0, self.now()).await?;

@@ -19,7 +19,7 @@ impl Session<'_> {
                 return Ok(true);
             }
             other if self.is_walk_due(other.as_ref().map(|walk| walk.started_at)) => {
-                let mut tx = self.core.store.begin().await?;
+                let mut tx = self.begin().await?;
                 tx.start_walk(tenant, connection, self.core.id(), self.now()).await?;
                 tx.commit().await?;
                 return Ok(true);
@@ -28,7 +28,7 @@ impl Session<'_> {
         };
         let page = self.account.provider.list(&*self.account.gateway, &self.account.audience, &walk.cursor).await?;
         let seen = page.sightings.into_iter().map(|sighting| self.seen(sighting)).collect::<Result<Vec<_>, _>>()?;
-        let mut tx = self.core.store.begin().await?;
+        let mut tx = self.begin().await?;
         let next = page.next.clone().unwrap_or_default();
         tx.keep_page(tenant, connection, walk.id, &seen, &next).await?;
         if page.next.is_none() {
@@ -44,7 +44,7 @@ impl Session<'_> {
     /// Weighs what a complete walk saw. Only then does the walk count.
     async fn conclude(&self, started_at: Timestamp) -> Result<(), ServiceError> {
         self.reconcile().await?;
-        let mut tx = self.core.store.begin().await?;
+        let mut tx = self.begin().await?;
         tx.set_walked(&self.connection, started_at).await?;
         Ok(tx.commit().await?)
     }
@@ -77,7 +77,7 @@ impl Session<'_> {
 
     /// Asks for a walk that begins no earlier than now.
     pub(super) async fn want_walk(&self) -> Result<(), ServiceError> {
-        let mut tx = self.core.store.begin().await?;
+        let mut tx = self.begin().await?;
         tx.want_walk(&self.connection, self.now()).await?;
         Ok(tx.commit().await?)
     }

@@ -82,6 +82,13 @@ fn busy(language: Language) -> Response<Body> {
     answer
 }
 
+/// For a client that looks too often. The page's form still works, and so does a mail program's button.
+pub(super) fn too_often(headers: &HeaderMap) -> Response<Body> {
+    let mut answer = busy(language(headers));
+    *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    answer
+}
+
 /// No such page.
 pub(super) async fn not_found(headers: HeaderMap) -> Response<Body> {
     trouble(&DecideError::Unknown, &headers)

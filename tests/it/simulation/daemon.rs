@@ -53,7 +53,7 @@ impl Daemon {
         let (bag, sorter) = Mailbag::new(world.core.clone(), config.webhooks.queue);
         let state = State::new(world.core.clone(), bag, Wake::default(), Signs::default(), &config, None);
         for connection in world.core.store.connections_everywhere().await.unwrap() {
-            world.core.adopt(connection.id).await.unwrap();
+            world.adopt(connection.id).await.unwrap();
         }
         let now = world.clock.now();
         Self {
@@ -101,8 +101,8 @@ impl Daemon {
         let now = world.clock.now();
         let walked_before = now - world.core.rules.walk_every;
         let due = world.core.store.working_connections(Uuid::nil(), now, walked_before).await.unwrap();
-        for (connection, _) in due {
-            worked |= world.core.work(connection).await.unwrap();
+        for (connection, _, _) in due {
+            worked |= world.work(connection).await.unwrap();
         }
         worked
     }

@@ -10,7 +10,7 @@ use consentd::service::connection::NewConnection;
 use consentd::service::link::{Decision, Visitor};
 use consentd::store::{Connection, ConnectionState, Holding, NewDelivery, Phase, RunState, Tenant, TenantKey};
 use consentd_provider::emulator::{EmulatedProvider, Happening};
-use consentd_provider::{Delivery, EmailAddress, HookMode, Intake};
+use consentd_provider::{Delivery, EmailAddress, HookMode, Intake, credential_matches};
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -135,7 +135,7 @@ impl World {
         worked |= self.carry_webhooks().await > 0;
         worked |= self.core.sort_inbox(100).await.unwrap() > 0;
         for connection in self.core.store.connections_everywhere().await.unwrap() {
-            worked |= self.core.work(connection.id).await.unwrap();
+            worked |= self.work(connection.id).await.unwrap();
         }
         worked
     }
@@ -201,7 +201,8 @@ impl World {
         };
         let (_, key) = self.core.tenant_by_id(connection.tenant).await.unwrap();
         let provider = self.core.adapter(&connection, &key).unwrap();
-        let trusted = consentd::service::Core::path_secret_matches(&connection, &key, path_secret).unwrap()
+        let secrets = consentd::service::Core::path_secrets(&connection, &key).unwrap();
+        let trusted = credential_matches(path_secret.as_bytes(), &secrets)
             && provider.verify(Delivery { authorization: authorization.as_deref(), body: &body }).is_ok();
         if !trusted {
             return Some(provider.answer(Intake::Unauthorised));

@@ -1,18 +1,20 @@
 //! A world for a test: a real database of either engine, a simulated clock, seeded chance, emulated providers.
 
 mod account;
+mod claims;
 mod engine;
 mod fuse;
 mod records;
 
 pub use account::Account;
-pub use engine::Engine;
 pub(crate) use engine::on_both_engines;
+pub use engine::{Database, Engine};
 pub use fuse::Fuse;
 
 use async_trait::async_trait;
 use consentd::clock::{Clock, SimulatedClock, Timestamp, micros};
 use consentd::domain::consent::Language;
+use consentd::domain::ids::{AccountId, ConnectionId};
 use consentd::random::SeededRandom;
 use consentd::service::{Core, Gateways, Rules};
 use consentd::store::{Address, MasterKey, NewTenant, Store, Tenant, TenantKey, Vault};
@@ -39,7 +41,8 @@ struct Emulated {
 impl Gateways for Emulated {
     fn open(
         &self,
-        _: uuid::Uuid,
+        _: ConnectionId,
+        _: AccountId,
         base_url: &str,
         quotas: &[Quota],
         _: Option<RateHeaders>,
@@ -112,6 +115,7 @@ pub struct World {
     pub fuse: Arc<Fuse>,
     /// The links that people were sent, by address.
     links: Mutex<HashMap<String, String>>,
+    claims: claims::Claims,
     engine: engine::Database,
 }
 
@@ -139,7 +143,15 @@ impl World {
             rules: Rules::default(),
             public_url: "https://consent.example.org".into(),
         };
-        Self { core, clock, providers, fuse, links: Mutex::default(), engine: database }
+        Self {
+            core,
+            clock,
+            providers,
+            fuse,
+            links: Mutex::default(),
+            claims: claims::Claims::default(),
+            engine: database,
+        }
     }
 
     /// Puts an emulated provider at `http://<host>`.
@@ -195,6 +207,11 @@ impl World {
         tx.append(tenant, key, &[line], self.core.now(), &*self.core.random).await.expect("a line");
         tx.commit().await.expect("a commit");
         address
+    }
+
+    /// Where its database is.
+    pub fn url(&self) -> &str {
+        &self.engine.url
     }
 
     /// Ends the world and its database.

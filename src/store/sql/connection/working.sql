@@ -1,7 +1,7 @@
 -- scope: host, workers look after the connections of all tenants
-SELECT c.id, CAST(CASE WHEN EXISTS (SELECT 1 FROM withdrawal w WHERE w.connection_id = c.id AND w.phase IN ('send', 'confirm') AND w.run_at <= $1) THEN 1 ELSE 0 END AS BIGINT)
-FROM connection c
-WHERE c.backoff_until <= $1 AND (c.lease_owner IS NULL OR c.lease_owner = $2 OR c.lease_until < $1) AND (
+SELECT c.id, c.account_id, CAST(CASE WHEN EXISTS (SELECT 1 FROM withdrawal w WHERE w.connection_id = c.id AND w.phase IN ('send', 'confirm') AND w.run_at <= $1) THEN 1 ELSE 0 END AS BIGINT)
+FROM connection c JOIN account a ON a.id = c.account_id
+WHERE c.backoff_until <= $1 AND (a.lease_owner IS NULL OR a.lease_owner = $2 OR a.lease_until < $1) AND (
     c.state = 'suspended'
     OR (c.state <> 'shadow' AND EXISTS (SELECT 1 FROM withdrawal w WHERE w.connection_id = c.id
                                         AND w.phase IN ('send', 'confirm', 'watch') AND w.run_at <= $1))

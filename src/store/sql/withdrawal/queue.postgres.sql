@@ -1,11 +1,12 @@
 INSERT INTO withdrawal (tenant_id, connection_id, mailbox_id, address_id, scope, reason, basis_seq, requested_at, phase, run_at,
                         attempts, settled, watch, in_effect_at)
-SELECT c.tenant_id, c.id, m.id, CAST($3 AS UUID), CAST($5 AS TEXT), CAST($6 AS TEXT), CAST($7 AS BIGINT), CAST($8 AS BIGINT), 'send', CAST($8 AS BIGINT), 0, FALSE, 0, NULL
-FROM connection c JOIN mailbox m ON m.tenant_id = c.tenant_id
-WHERE c.tenant_id = $1 AND m.id = $2 AND (CAST($4 AS UUID) IS NULL OR c.purpose_id = $4)
-  AND (EXISTS (SELECT 1 FROM holding h WHERE h.connection_id = c.id AND h.mailbox_id = m.id AND (h.held <> 'never' OR h.add_unknown_at > 0 OR h.basis_seq > 0))
-       OR EXISTS (SELECT 1 FROM remote_contact r WHERE r.connection_id = c.id AND r.mac = m.mac
-                  AND (r.on_list OR $5 = 'everything')))
+SELECT c.tenant_id, c.id, m.id, CAST(j.value ->> 1 AS UUID), j.value ->> 3, j.value ->> 4, CAST(j.value ->> 5 AS BIGINT), CAST($3 AS BIGINT), 'send', CAST($3 AS BIGINT), 0, FALSE, 0, NULL
+FROM json_array_elements(CAST($2 AS JSON)) j
+JOIN mailbox m ON m.tenant_id = $1 AND m.id = CAST(j.value ->> 0 AS UUID)
+JOIN connection c ON c.tenant_id = m.tenant_id AND (j.value ->> 2 IS NULL OR c.purpose_id = CAST(j.value ->> 2 AS UUID))
+WHERE EXISTS (SELECT 1 FROM holding h WHERE h.connection_id = c.id AND h.mailbox_id = m.id AND (h.held <> 'never' OR h.add_unknown_at > 0 OR h.basis_seq > 0))
+   OR EXISTS (SELECT 1 FROM remote_contact r WHERE r.connection_id = c.id AND r.mac = m.mac
+              AND (r.on_list OR j.value ->> 3 = 'everything'))
 ON CONFLICT (connection_id, mailbox_id) DO UPDATE SET
     address_id = excluded.address_id,
     scope = CASE WHEN withdrawal.scope = 'everything' AND withdrawal.phase <> 'done' THEN 'everything' ELSE excluded.scope END,

@@ -1,0 +1,2 @@
+SELECT tenant_id, id, slug, provider, base_url, account_id, sealed_credentials, options, list_id, purpose_id, mapping, cron, time_zone, next_at, guard_percent, guard_count, state, state_reason, hook_key, sealed_hooks, hooks_state, walked_at, walk_wanted_at, backoff_until, failures, created_at
+FROM connection WHERE tenant_id = $1 AND id = $2 FOR NO KEY UPDATE

@@ -1,1 +1,0 @@
-UPDATE inbox SET state = $3, note = $4, lease_until = 0 WHERE tenant_id = $1 AND id = $2

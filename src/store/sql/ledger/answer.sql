@@ -1,1 +1,0 @@
-UPDATE ledger SET outcome = $5, job = $6, answered_at = $7 WHERE tenant_id = $1 AND connection_id = $2 AND batch_id = $3 AND n = $4
