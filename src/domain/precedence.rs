@@ -47,6 +47,7 @@ mod tests {
         weigh_unsubscription(Some(EventTime { at, trust }), accepted_at, seen)
     }
 
+    /// I17.
     #[test]
     fn an_unsubscription_is_older_only_beyond_the_doubt_of_its_time() {
         for (trust, doubt) in [(Trust::Hours2, 2 * HOUR), (Trust::Hours26, 26 * HOUR)] {
@@ -58,6 +59,7 @@ mod tests {
         }
     }
 
+    /// I17.
     #[test]
     fn the_withdrawal_wins_whenever_something_is_missing() {
         let long_before = ACCEPTED - 100 * HOUR;

@@ -6,6 +6,17 @@ use consentd_provider::{HookMode, HookState};
 use std::collections::HashSet;
 
 impl Core {
+    /// To be called when the clock was put back, and when a daemon begins: nothing that was to wait for minutes waits
+    /// until the clock has caught up.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`].
+    pub async fn shorten_waits(&self) -> Result<(), ServiceError> {
+        let mut tx = self.store.begin().await?;
+        tx.shorten_waits(self.now(), self.rules.settle).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// Raises an incident for every connection with a withdrawal that is wanted for too long and not in effect, again
     /// and again until it is; closes those that are over. Returns how many connections are late.
     ///

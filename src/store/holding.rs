@@ -338,7 +338,8 @@ impl Tx {
         Ok(())
     }
 
-    /// A read showed these mailboxes mailable: what was on its way has landed. Whom we took off stays taken off.
+    /// A read showed these mailboxes mailable: what was on its way has landed, unless a call had no answer after
+    /// `doubted`. Whom we took off stays taken off.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -348,21 +349,27 @@ impl Tx {
         connection: ConnectionId,
         mailboxes: &[MailboxId],
         now: Timestamp,
+        doubted: Timestamp,
     ) -> Result<(), StoreError> {
         if !mailboxes.is_empty() {
             let query = self.q(sql!(split "holding/seen")).bind(tenant.0).bind(connection.0).bind(id_list(mailboxes));
-            query.bind(now).exec().await?;
+            query.bind(now).bind(doubted).exec().await?;
         }
         Ok(())
     }
 
     /// Marks lines that were sent by somebody who is gone: nobody knows what came of them. The later reads of those who
-    /// withdraw count from when they were sent.
+    /// withdraw count from when they were sent; until `until` the subscriptions may land.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn orphan_ledger(&mut self, tenant: TenantId, connection: ConnectionId) -> Result<u64, StoreError> {
-        self.q(sql!("ledger/doubt")).bind(tenant.0).bind(connection.0).exec().await?;
+    pub async fn orphan_ledger(
+        &mut self,
+        tenant: TenantId,
+        connection: ConnectionId,
+        until: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.q(sql!("ledger/doubt")).bind(tenant.0).bind(connection.0).bind(until).exec().await?;
         self.q(sql!("ledger/orphaned")).bind(tenant.0).bind(connection.0).exec().await
     }
 }

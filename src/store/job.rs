@@ -119,7 +119,7 @@ impl Tx {
         Ok(())
     }
 
-    /// A job failed: its subscriptions may have landed, or may land late. To be called before the ledger says so.
+    /// A job failed: its subscriptions may have landed, or may land until `until`. To be called before the ledger says so.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -129,8 +129,9 @@ impl Tx {
         connection: ConnectionId,
         job: &str,
         now: Timestamp,
+        until: Timestamp,
     ) -> Result<(), StoreError> {
-        self.q(sql!("job/doubt")).bind(tenant.0).bind(connection.0).bind(job).bind(now).exec().await?;
+        self.q(sql!("job/doubt")).bind(tenant.0).bind(connection.0).bind(job).bind(now).bind(until).exec().await?;
         Ok(())
     }
 

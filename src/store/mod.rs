@@ -14,6 +14,7 @@ mod incident;
 mod job;
 mod lease;
 mod migrate;
+mod patience;
 mod people;
 mod person_key;
 mod purpose;

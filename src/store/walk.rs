@@ -162,6 +162,7 @@ impl Store {
         connection: ConnectionId,
         after: MailboxId,
         limit: i64,
+        now: Timestamp,
     ) -> Result<Vec<MailboxId>, StoreError> {
         let rows: Vec<(Uuid,)> = self
             .db
@@ -170,6 +171,7 @@ impl Store {
             .bind(connection.0)
             .bind(after.0)
             .bind(limit)
+            .bind(now)
             .all()
             .await?;
         Ok(rows.into_iter().map(|(id,)| MailboxId(id)).collect())

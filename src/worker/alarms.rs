@@ -1,5 +1,5 @@
-//! Watches over what must not be forgotten: withdrawals that are not in effect, consents that time has ended. Talks to no
-//! provider, so nobody can keep it waiting.
+//! Watches over what must not be forgotten: withdrawals that are not in effect, consents that time has ended, waits that
+//! a clock which was put back would prolong. Talks to no provider, so nobody can keep it waiting.
 
 use crate::clock::{HOUR, Timestamp};
 use crate::service::signal::Wake;
@@ -14,9 +14,9 @@ const EXPIRY: Timestamp = HOUR;
 
 /// Watches until told to stop.
 pub(crate) async fn watch(core: Core, wake: Wake, stop: Stop) {
-    let mut expire_at = core.now() + EXPIRY;
+    let mut times = Times { expire_at: core.now() + EXPIRY, before: Timestamp::MAX };
     while !stop.is_given() {
-        if let Err(error) = round(&core, &wake, &mut expire_at).await {
+        if let Err(error) = round(&core, &wake, &mut times).await {
             tracing::error!(error = %error, "alarms cannot be looked after; trying again");
         }
         tokio::select! {
@@ -26,10 +26,24 @@ pub(crate) async fn watch(core: Core, wake: Wake, stop: Stop) {
     }
 }
 
-async fn round(core: &Core, wake: &Wake, expire_at: &mut Timestamp) -> Result<(), ServiceError> {
+/// What one round leaves for the next.
+struct Times {
+    expire_at: Timestamp,
+    /// When the last round began; before the first, so late that the clock counts as put back.
+    before: Timestamp,
+}
+
+async fn round(core: &Core, wake: &Wake, times: &mut Times) -> Result<(), ServiceError> {
+    let now = core.now();
+    if now < times.before {
+        core.shorten_waits().await?;
+        times.expire_at = times.expire_at.min(now + EXPIRY);
+        wake.connections.notify_one();
+    }
+    times.before = now;
     core.watch_withdrawals().await?;
-    if core.now() >= *expire_at {
-        *expire_at = core.now() + EXPIRY;
+    if now >= times.expire_at {
+        times.expire_at = now + EXPIRY;
         let expired = core.expire().await?;
         if expired > 0 {
             tracing::info!(expired, "requests and consents expired");

@@ -127,6 +127,7 @@ impl Attacked {
     }
 }
 
+/// I4.
 async fn every_change_of_a_single_field_is_found(engine: Engine) {
     let attacked = attacked(engine).await;
     let other = attacked.id(uuid::Uuid::from_u128(77));
@@ -164,6 +165,7 @@ async fn every_change_of_a_single_field_is_found(engine: Engine) {
     attacked.world.end().await;
 }
 
+/// I4.
 async fn deletion_truncation_insertion_and_swaps_are_found(engine: Engine) {
     let attacked = attacked(engine).await;
     let columns = "id, address_id, purpose_id, kind, actor, recorded_at, detail, payload, payload_mac, hash";
@@ -277,6 +279,7 @@ async fn an_erasure_keeps_the_chain_and_takes_the_content(engine: Engine) {
     world.end().await;
 }
 
+/// I3.
 async fn rebuilding_gives_identical_standings(engine: Engine) {
     let attacked = attacked(engine).await;
     let standings = || async {

@@ -137,6 +137,7 @@ async fn busy(engine: Engine, provider: &str) -> (World, Account) {
     (world, account)
 }
 
+/// I1, I17.
 async fn whoever_is_deposed_during_a_call_writes_nothing_and_the_next_owner_mends_it(engine: Engine) {
     let calls: &[usize] = if engine == Engine::Sqlite { &[1, 2, 3, 4, 6, 8] } else { &[2, 4] };
     for provider in ["brevo", "mailjet"] {

@@ -239,6 +239,7 @@ fn a_withdrawal_entered_by_mistake_is_taken_back_by_two() {
     desk.run(&["consent", "request", "ada@example.org", "--basis", "vouched", "--note", "jo spoke to her"]).with(0);
 }
 
+/// I13.
 #[test]
 fn an_erased_person_leaves_no_evidence_and_stays_out() {
     let desk = Desk::furnished();

@@ -71,6 +71,7 @@ async fn until(account: &toy::Account, so: impl FnMut(&toy::Held) -> bool) {
     drop(wait.await.expect("the provider is told").unwrap());
 }
 
+/// I20.
 async fn consent_reaches_the_provider_and_a_withdrawal_leaves_it_at_once(engine: Engine) {
     let world = live(engine).await;
     let core = &world.core;
@@ -112,6 +113,7 @@ async fn consent_reaches_the_provider_and_a_withdrawal_leaves_it_at_once(engine:
     world.end().await;
 }
 
+/// I10.
 async fn stopping_loses_nothing_that_was_acknowledged(engine: Engine) {
     let world = live(engine).await;
     let core = &world.core;
@@ -146,6 +148,7 @@ async fn stopping_loses_nothing_that_was_acknowledged(engine: Engine) {
     world.end().await;
 }
 
+/// I20.
 async fn a_withdrawal_overtakes_a_run_that_is_under_way(engine: Engine) {
     let world = with_toy(World::new(engine).await);
     world.provider("nowhere.test", Box::new(Silent));

@@ -2,6 +2,7 @@
 
 use crate::tree;
 
+/// I1.
 /// Where the words that raise a status may stand.
 #[test]
 fn acceptances_and_proofs_are_made_in_one_place_each() {

@@ -228,6 +228,7 @@ async fn all_ways_to_an_account_share_its_quotas_and_nothing_is_sent_beyond_them
     assert_eq!(server.heard().len(), 2, "another account has its own");
 }
 
+/// I1.
 #[tokio::test]
 async fn connections_to_one_account_share_its_quotas_and_the_strictest_bind_all() {
     let server = Server::new(vec![ok("")]).await;
@@ -261,6 +262,7 @@ async fn connections_to_one_account_share_its_quotas_and_the_strictest_bind_all(
     assert!((1_900..=2_300).contains(&took), "{took} ms");
 }
 
+/// I1.
 #[tokio::test]
 async fn a_short_wait_is_waited_unless_the_request_would_be_too_old_by_then() {
     let server = Server::new(vec![ok("")]).await;

@@ -20,6 +20,7 @@ on_both_engines!(
 
 const UNSUB: &str = r#"{"event":"unsub","time":1793696300,"MessageID":1,"email":"ada@example.org","mj_list_id":1}"#;
 
+/// I10.
 async fn a_delivery_is_on_disk_before_the_answer_and_once(engine: Engine) {
     let world = World::new(engine).await;
     let (tenant, key) = world.tenant("pool").await;
@@ -67,6 +68,7 @@ async fn bodies_are_read_kept_unread_or_refused_by_their_size(engine: Engine) {
     world.end().await;
 }
 
+/// I11.
 async fn whatever_the_body_is_it_is_kept_and_costs_no_good_event(engine: Engine) {
     let world = World::new(engine).await;
     let (tenant, key) = world.tenant("pool").await;
@@ -145,6 +147,7 @@ async fn wrong_credentials_change_nothing_and_are_reported(engine: Engine) {
     world.end().await;
 }
 
+/// I14.
 async fn unknown_paths_and_other_methods_change_nothing(engine: Engine) {
     let world = World::new(engine).await;
     let (tenant, key) = world.tenant("pool").await;
@@ -208,6 +211,7 @@ async fn rotated_secrets_open_at_once_and_old_ones_close(engine: Engine) {
     world.end().await;
 }
 
+/// I11.
 async fn a_store_that_fails_asks_the_sender_to_come_back(engine: Engine) {
     let world = with_toy(World::new(engine).await);
     let (tenant, key) = world.tenant("pool").await;
@@ -234,6 +238,7 @@ async fn a_store_that_fails_asks_the_sender_to_come_back(engine: Engine) {
     world.end().await;
 }
 
+/// I11.
 async fn a_panic_asks_the_sender_to_come_back(engine: Engine) {
     let world = with_toy(World::new(engine).await);
     let (tenant, key) = world.tenant("pool").await;

@@ -246,6 +246,7 @@ async fn a_refusal_from_before_does_not_undo_a_newer_yes(engine: Engine) {
     world.end().await;
 }
 
+/// I13.
 async fn a_suppressed_address_comes_in_refused(engine: Engine) {
     let world = World::new(engine).await;
     let (tenant, key) = world.tenant("pool").await;

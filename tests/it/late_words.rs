@@ -91,6 +91,7 @@ fn any_life() -> impl Strategy<Value = Vec<(Timestamp, Did)>> {
 }
 
 proptest! {
+    /// I9.
     /// I9b: whatever is late, and however wrong a provider's clock is within its doubt, we never believe in a yes that
     /// the person has taken back.
     #[test]
@@ -101,6 +102,7 @@ proptest! {
         }
     }
 
+    /// I9.
     /// I9a: the same word again and again, at any time, makes nothing worse than the truth either.
     #[test]
     fn repeats_raise_nothing(life in any_life(), again in any::<[u8; 3]>()) {
@@ -120,6 +122,7 @@ proptest! {
         }
     }
 
+    /// I9.
     /// I9c: where every word of the provider lies well apart from every yes and its clock is right, the order in which
     /// the words come in makes no difference, and the result is the truth.
     #[test]

@@ -144,6 +144,7 @@ fn groups_of_imports_are_taken_apart() {
     assert_eq!(used, ["store", "gateway", "clock", "web"]);
 }
 
+/// I3.
 #[test]
 fn the_rules_read_no_clock_and_draw_no_chance() {
     let mut found = Vec::new();

@@ -79,6 +79,7 @@ fn every_state_is_reached_by_its_usual_way() {
     }
 }
 
+/// I6.
 #[test]
 fn every_cell_of_the_matrix() {
     for (column, state) in STATES.into_iter().enumerate() {
@@ -275,6 +276,7 @@ fn illegal_evidence_from_before_without_policy_content_or_a_second_pair_of_eyes(
     assert_eq!(check(true, "2019", "text", "form", ["ada", "bob"]), None);
 }
 
+/// I7.
 #[test]
 fn illegal_withdrawn_to_pending_by_an_operator() {
     for state in [State::Refused, State::Withdrawn] {
@@ -387,6 +389,7 @@ fn acceptance() -> Acceptance {
     claims(Class::Consent).accept(DAY, 4, Vec::new(), false).unwrap()
 }
 
+/// I15.
 #[test]
 fn illegal_acceptance_by_an_unsubscribe_link() {
     for confirmed in [false, true] {

@@ -79,6 +79,7 @@ impl Person {
     }
 }
 
+/// I14.
 async fn looking_changes_nothing(engine: Engine) {
     let person = Person::new(engine).await;
     for url in [&person.ask, &person.leave, &format!("{}?answer=yes&decision=accept", person.ask)] {

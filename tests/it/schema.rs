@@ -168,6 +168,7 @@ async fn text_sorts_by_bytes_on_postgres_too() {
     world.end().await;
 }
 
+/// I12.
 async fn every_table_says_whose_its_rows_are(engine: Engine) {
     let world = World::new(engine).await;
     let schema = schema(&world.core.store.db).await;
@@ -179,6 +180,7 @@ async fn every_table_says_whose_its_rows_are(engine: Engine) {
     world.end().await;
 }
 
+/// I4.
 async fn the_history_takes_nothing_but_new_lines(engine: Engine) {
     let world = World::new(engine).await;
     let (tenant, key) = world.tenant("pool").await;

@@ -82,6 +82,7 @@ async fn every_statement_prepares_on_postgres() {
     prepare_all(Engine::Postgres).await;
 }
 
+/// I12.
 #[test]
 fn every_statement_names_its_tenant_or_says_why_not() {
     let mut found = Vec::new();

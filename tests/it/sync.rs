@@ -94,6 +94,7 @@ async fn nothing_is_written_before_a_person_confirmed_the_first_plan(engine: Eng
     world.end().await;
 }
 
+/// I1.
 async fn only_who_consents_is_mailed(engine: Engine, provider: &str) {
     let people = ["yes@example.org", "silent@example.org", "no@example.org", "external@example.org"];
     let (world, account) = pool(engine, provider, &people[..3]).await;
@@ -119,6 +120,7 @@ async fn an_unsubscription_at_the_provider_is_a_withdrawal(engine: Engine, provi
     world.end().await;
 }
 
+/// I2.
 async fn a_withdrawal_here_takes_the_person_off_there(engine: Engine, provider: &str) {
     let (world, account) = mailing(engine, provider, &["ada@example.org", "bob@example.org"]).await;
     world.withdraw_by_link(&account.tenant, &account.key, "ada@example.org").await;
@@ -230,6 +232,7 @@ async fn staff_unsubscribing_at_the_provider_is_found_by_the_walk(engine: Engine
     world.end().await;
 }
 
+/// I8.
 async fn an_import_at_the_provider_is_undone(engine: Engine, provider: &str) {
     let (world, account) = mailing(engine, provider, &["ada@example.org", "bob@example.org"]).await;
     world.withdraw_by_link(&account.tenant, &account.key, "ada@example.org").await;
@@ -272,6 +275,7 @@ async fn people_on_other_lists_are_left_alone(engine: Engine, provider: &str) {
     world.end().await;
 }
 
+/// I2.
 async fn withdrawals_survive_an_outage_of_a_day(engine: Engine, provider: &str) {
     let (world, account) = mailing(engine, provider, &["ada@example.org", "bob@example.org"]).await;
     account.provider().fault(FaultRule { matching: String::new(), times: u32::MAX, fault: Fault::Refuse });
@@ -296,6 +300,7 @@ async fn withdrawals_survive_an_outage_of_a_day(engine: Engine, provider: &str) 
     world.end().await;
 }
 
+/// I2.
 async fn an_addition_that_lands_late_is_taken_off_again(engine: Engine, provider: &str) {
     let (world, account) = mailing(engine, provider, &["bob@example.org"]).await;
     world.customers(&account.tenant, &account.key, &["ada@example.org"]).await;
@@ -315,6 +320,7 @@ async fn an_addition_that_lands_late_is_taken_off_again(engine: Engine, provider
     world.end().await;
 }
 
+/// I19.
 async fn revoked_credentials_suspend_the_connection_and_nothing_else(engine: Engine, provider: &str) {
     let (world, account) = mailing(engine, provider, &["ada@example.org", "bob@example.org"]).await;
     let other = world.connect(&account.tenant, "second", provider).await;

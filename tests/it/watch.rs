@@ -90,6 +90,7 @@ async fn bells_follow_the_clock_on_the_wall_through_daylight_saving(engine: Engi
     }
 }
 
+/// I2.
 async fn a_withdrawal_that_is_late_is_an_alarm_until_it_is_in_effect(engine: Engine) {
     let world = with_toy(World::new(engine).await);
     world.provider("nowhere.test", Box::new(Silent));

@@ -122,6 +122,7 @@ impl Scene {
     }
 }
 
+/// I9.
 async fn the_same_word_counts_once(engine: Engine) {
     let scene = scene(engine).await;
     let link = scene.accept(&scene.purpose).await;
@@ -232,6 +233,7 @@ async fn a_list_that_nobody_manages_is_taken_for_the_connections_own(engine: Eng
     scene.end().await;
 }
 
+/// I13.
 async fn a_strangers_no_is_remembered(engine: Engine) {
     let scene = scene(engine).await;
     scene
@@ -299,6 +301,7 @@ async fn what_cannot_be_read_is_kept_and_replayed_without_a_second_effect(engine
     scene.end().await;
 }
 
+/// I14.
 async fn looking_at_a_link_decides_nothing(engine: Engine) {
     let scene = scene(engine).await;
     let link = scene.ask(&scene.purpose).await;
@@ -313,6 +316,7 @@ async fn looking_at_a_link_decides_nothing(engine: Engine) {
     scene.end().await;
 }
 
+/// I15.
 async fn an_unsubscribe_link_only_ever_lowers(engine: Engine) {
     let scene = scene(engine).await;
     let core = &scene.world.core;
@@ -338,6 +342,7 @@ async fn an_unsubscribe_link_only_ever_lowers(engine: Engine) {
     scene.end().await;
 }
 
+/// I15.
 async fn an_expired_link_can_only_refuse(engine: Engine) {
     let scene = scene(engine).await;
     let link = scene.ask(&scene.purpose).await;

@@ -93,7 +93,7 @@ impl Diff {
         }
         after = MailboxId(Uuid::nil());
         loop {
-            let page = core.store.vanished(tenant.id, connection.id, after, PAGE).await?;
+            let page = core.store.vanished(tenant.id, connection.id, after, PAGE, core.now()).await?;
             let Some(last) = page.last() else { break };
             after = *last;
             *found.entry("put_by_us_and_gone").or_default() += i64::try_from(page.len()).unwrap_or(0);

@@ -25,6 +25,7 @@ const WAITS: [Timestamp; 12] = [
 impl Session<'_> {
     /// Asks after one job that is due. One that still runs speaks for the others, which were mostly started later: they
     /// wait with it. The next time another one is asked after first, so that none that is stuck hides those behind it.
+    // race model: `Action::Follow` in tests/it/race/steps.rs
     pub(super) async fn follow_jobs(&self) -> Result<bool, ServiceError> {
         let (tenant, connection) = (self.tenant.id, self.connection.id);
         let now = self.now();
@@ -59,7 +60,7 @@ impl Session<'_> {
                 tx.save_job(tenant, connection, &job, "done").await?;
             }
             JobState::Failed(reason) => {
-                tx.doubt_job(tenant, connection, &job.name, now).await?;
+                tx.doubt_job(tenant, connection, &job.name, now, now + self.core.rules.settle).await?;
                 tx.end_job(tenant, connection, &job.name, "unknown").await?;
                 tx.save_job(tenant, connection, &job, "failed").await?;
                 let detail = format!("a bulk job failed at the provider: {reason}");

@@ -75,7 +75,8 @@ impl Core {
         }
         let open = self.store.open_run(connection.tenant, id).await?;
         let mut tx = self.begin_for(claim).await?;
-        tx.orphan_ledger(connection.tenant, id).await?;
+        // race model: `Action::Take` in tests/it/race/steps.rs
+        tx.orphan_ledger(connection.tenant, id, self.now() + self.rules.settle).await?;
         if let Some(run) = open {
             tx.reopen_items(connection.tenant, run.id).await?;
         }

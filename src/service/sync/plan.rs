@@ -40,6 +40,7 @@ impl Candidate {
 
 impl Session<'_> {
     /// Plans the next page. True while there is more.
+    // race model: `Action::Plan` in tests/it/race/steps.rs
     pub(super) async fn plan_page(&self, run: &mut Run) -> Result<bool, ServiceError> {
         let (tenant, connection) = (self.tenant.id, self.connection.id);
         let mut tx = self.begin().await?;

@@ -4,7 +4,7 @@
 //! and not later than a second after the check: for pages that took longer it is asked who was spoken of since, and these
 //! people go through the whole check again.
 
-use crate::clock::{SECOND, Timestamp};
+use crate::clock::{MINUTE, SECOND, Timestamp};
 use crate::domain::contact::digest;
 use crate::domain::ids::MailboxId;
 use crate::domain::plan::{self, Confirmed, Held, Wish};
@@ -96,6 +96,7 @@ impl Gateway for Fresh<'_> {
 
 impl Session<'_> {
     /// Pushes the next chunk of a run. True while there is more.
+    // race model: `Action::IssueAdd` in tests/it/race/steps.rs; `Action::Send` is `Fresh::until`
     pub(super) async fn push_chunk(&self, run: &Run) -> Result<bool, ServiceError> {
         let mut chunk = Chunk { batch: self.core.id(), head: 0, changes: Vec::new(), room: ROOM, full: false };
         let mut found = self.issue(run, &mut chunk, false, PAGE).await?;
@@ -244,9 +245,12 @@ impl Session<'_> {
     }
 
     /// Writes down what came of changes.
+    // race model: `Action::Note` in tests/it/race/steps.rs
     async fn note(&self, run: &Run, batch: Uuid, issued: &[Issued], outcomes: &[Outcome]) -> Result<(), ServiceError> {
         let (tenant, connection) = (self.tenant.id, self.connection.id);
         let now = self.now();
+        // The settle time counts from here: the call may have left long after its ledger line.
+        let unsettled_until = now + self.core.rules.settle;
         let mut kept = Vec::new();
         let mut answers: BTreeMap<(&str, &str), Vec<i64>> = BTreeMap::new();
         let mut items: BTreeMap<(&str, &str, &str), Vec<i64>> = BTreeMap::new();
@@ -255,10 +259,18 @@ impl Session<'_> {
             answers.entry(words(outcome)).or_default().push(one.n);
             let item = match outcome {
                 Outcome::Applied => {
-                    kept.push(Holding { held: Held::Subscribed, unsettled_until: 0, ..one.during });
+                    // An earlier call that got no answer may still land.
+                    let unsettled_until = one.before.unsettled_until;
+                    kept.push(Holding { held: Held::Subscribed, unsettled_until, ..one.during });
                     ("pending", "", "")
                 }
-                Outcome::Pending(_) => ("pending", "", ""),
+                Outcome::Pending(_) => {
+                    // Less than a minute is left as it is: a large job has many rows.
+                    if one.during.unsettled_until < unsettled_until - MINUTE {
+                        kept.push(Holding { unsettled_until, ..one.during });
+                    }
+                    ("pending", "", "")
+                }
                 Outcome::Refused(refusal) => {
                     kept.push(Holding { held: Held::Blocked, unsettled_until: 0, ..one.during });
                     self.human_task(&mut tx, one, refusal).await?;
@@ -271,7 +283,7 @@ impl Session<'_> {
                     ("", "", "")
                 }
                 Outcome::Unknown => {
-                    kept.push(Holding { add_unknown_at: now, ..one.during });
+                    kept.push(Holding { unsettled_until, add_unknown_at: now, ..one.during });
                     ("unknown", "no_answer", "")
                 }
             };

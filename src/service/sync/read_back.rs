@@ -96,11 +96,13 @@ impl Session<'_> {
         let numbers: Vec<i64> = items.iter().map(|item| item.n).collect();
         let mailboxes: Vec<MailboxId> = items.iter().map(|item| MailboxId(item.mailbox_id)).collect();
         tx.resolve_items(self.tenant.id, run.id, &numbers, "applied", "", "").await?;
-        tx.seen_mailable(self.tenant.id, self.connection.id, &mailboxes, self.now()).await?;
+        let (now, settle) = (self.now(), self.core.rules.settle);
+        tx.seen_mailable(self.tenant.id, self.connection.id, &mailboxes, now, now - settle).await?;
         Ok(())
     }
 
     /// What a look at somebody who is not mailable means for one item; `None` when it must be looked at again.
+    // race model: `Action::Weigh` after `Look(_, ReadBack)` in tests/it/race/steps.rs
     async fn judge_item(
         &self,
         tx: &mut Tx,

@@ -39,6 +39,7 @@ impl Session<'_> {
     }
 
     /// Brings our belief about one mailbox into line with a read, and says what follows from it.
+    // race model: `Action::Weigh` after `Look(_, Walk)` in tests/it/race/steps.rs
     pub(super) async fn weigh(&self, tx: &mut Tx, mailbox: MailboxId, look: Look) -> Result<(), ServiceError> {
         let (tenant, connection) = (self.tenant.id, self.connection.id);
         let now = self.now();
@@ -51,7 +52,13 @@ impl Session<'_> {
         if look.mailable() {
             let holding = Holding { held: Held::Subscribed, seen_mailable_at: now, unsettled_until: 0, ..known };
             tx.keep_holdings(tenant, connection, &[holding]).await?;
-            if self.is_active() && !standing.sendable(now) && known.held != Held::Subscribed {
+            // Somebody may be known to be there from before the first plan was confirmed, or from before a no for which
+            // no withdrawal is on its way any more.
+            let new = known.held != Held::Subscribed;
+            if self.is_active()
+                && !standing.sendable(now)
+                && (new || !tx.withdrawing(tenant, connection, &[mailbox]).await?.contains(&mailbox))
+            {
                 self.undo_subscription(tx, &address, &standing).await?;
             }
             return Ok(());
@@ -163,7 +170,7 @@ impl Session<'_> {
         let limit = i64::try_from(self.account.descriptor.look).unwrap_or(1);
         let mut after = MailboxId(Uuid::nil());
         loop {
-            let page = self.core.store.vanished(tenant, connection, after, limit).await?;
+            let page = self.core.store.vanished(tenant, connection, after, limit, self.now()).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = *last;
             let mut named = Vec::new();

@@ -13,6 +13,7 @@ pub(super) const BY_NAME: usize = 50;
 
 impl Session<'_> {
     /// Finds out what became of them. Who should be there and is not will be in the next plan.
+    // race model: `Action::Settles`, then `Look(_, Settle)` and `Weigh` in tests/it/race/steps.rs
     pub(super) async fn settle_unknown(&self) -> Result<bool, ServiceError> {
         let (tenant, connection) = (self.tenant.id, self.connection.id);
         let settled = self.core.store.settled_holdings(tenant, connection, self.now(), 2_000).await?;

@@ -36,6 +36,7 @@ const WATCHES: [Timestamp; 3] = [5 * MINUTE, HOUR, 24 * HOUR];
 
 impl Session<'_> {
     /// Sends what is due.
+    // race model: `Action::IssueRemoval`, `Send` and `Note` in tests/it/race/steps.rs
     pub(super) async fn send_withdrawals(&self) -> Result<bool, ServiceError> {
         let limit = i64::try_from(FIRST.min(self.account.descriptor.chunk)).unwrap_or(1);
         let (tenant, connection) = (self.tenant.id, self.connection.id);
@@ -219,6 +220,7 @@ impl Session<'_> {
     }
 
     /// What a read means for a withdrawal, and whether it is in effect.
+    // race model: `Action::Weigh` after `Look(_, Confirm | Watch)` in tests/it/race/steps.rs
     async fn judge(
         &self,
         mut w: Withdrawal,
@@ -232,7 +234,8 @@ impl Session<'_> {
             Scope::Purpose => !look.mailable(),
             Scope::Everything => !look.exists || (look.blocked && !look.mailable()),
         };
-        if w.phase == Phase::Watch && !off && again {
+        // Who said yes again is the next plan's; what this read shows may be older than what that plan has sent.
+        if w.phase == Phase::Watch && again {
             w.phase = Phase::Done;
             return Ok((w, false));
         }

@@ -1,293 +1,282 @@
 //! One life: what people, staff, providers and the network do, tick by tick.
 
+use super::cover::count;
+use super::daemon::Daemon;
 use super::dice::Dice;
-use super::oracle::Oracle;
+use super::oracle::{Ledger, Oracle};
+use super::sabotage::Sabotage;
 use crate::world::{Account, Engine, World};
 use consentd::clock::{Clock, DAY, HOUR, MINUTE, SECOND, Timestamp};
-use consentd::domain::consent::State;
-use consentd::store::{ConnectionState, RunState, Tenant, TenantKey};
-use consentd_provider::EmailAddress;
-use consentd_provider::emulator::{CourierFaults, Fault, FaultRule, Happening};
+use consentd::service::steer::ConnectionChange;
+use consentd::store::{RunState, Tenant, TenantKey};
+use consentd_provider::emulator::CourierFaults;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// People a life begins with, and the most there will be.
-const PEOPLE: (usize, usize) = (12, 30);
-/// Things that happen.
-const TICKS: usize = 110;
+/// People a tenant begins with.
+const PEOPLE: usize = 8;
+/// Things that happen in a life.
+const TICKS: usize = 60;
+/// The step with which the daemon looks around after it has found nothing to do; it grows.
+const STRIDE: Timestamp = 5 * SECOND;
 
-pub struct Life {
-    pub world: World,
+/// A tenant with its connections and people.
+pub struct House {
     pub tenant: Tenant,
     pub key: TenantKey,
     pub accounts: Vec<Account>,
     pub people: Vec<String>,
-    seed: u64,
-    dice: Dice,
-    oracle: Oracle,
-    trace: String,
+    /// The links that people were asked with.
+    pub asked: BTreeMap<String, String>,
+}
+
+/// Rounds of work after which there must be nothing to do for the moment.
+const ROUNDS: usize = 400;
+
+pub struct Life {
+    pub world: World,
+    pub houses: Vec<House>,
+    pub seed: u64,
+    pub dice: Dice,
+    pub oracle: Oracle,
+    pub ledger: Ledger,
+    pub trace: String,
+    pub sabotage: Sabotage,
+    daemon: Option<Daemon>,
+    /// The story is told as it happens.
+    told: bool,
+    pauses: &'static [Timestamp],
 }
 
 impl Life {
-    pub async fn new(engine: Engine, seed: u64) -> Self {
-        let world = World::seeded(engine, seed).await;
-        let (tenant, key) = world.tenant("pool").await;
-        let mut accounts = Vec::new();
-        for descriptor in consentd::registry::providers() {
-            accounts.push(world.connect(&tenant, descriptor.id, descriptor.id).await);
-        }
-        let oracle = Oracle::new(accounts.len());
+    pub async fn new(engine: Engine, seed: u64, sabotage: Sabotage) -> Self {
         let dice = Dice::new(seed);
-        let mut life =
-            Self { world, tenant, key, accounts, people: Vec::new(), seed, dice, oracle, trace: String::new() };
-        for _ in 0..PEOPLE.0 {
-            life.newcomer().await;
+        let world = World::seeded(engine, seed).await;
+        if dice.chance(20) {
+            // The evening before a clock change in Berlin: 28 March and 31 October 2027.
+            count("daylight saving");
+            let evening = *dice.pick(&[1_806_181_200, 1_824_930_000]) * SECOND;
+            world.clock.advance(evening - world.clock.now());
         }
+        let (pace, pauses): (_, &[Timestamp]) = match dice.below(3) {
+            0 => ("hours", &[SECOND, 20 * SECOND, MINUTE, 5 * MINUTE, 20 * MINUTE]),
+            1 => ("days", &[SECOND, MINUTE, 10 * MINUTE, HOUR, 5 * HOUR]),
+            _ => ("weeks", &[MINUTE, 10 * MINUTE, HOUR, 8 * HOUR, 30 * HOUR]),
+        };
+        count(pace);
+        let mut life = Self {
+            world,
+            houses: Vec::new(),
+            seed,
+            dice,
+            oracle: Oracle::default(),
+            ledger: Ledger::default(),
+            trace: String::new(),
+            sabotage,
+            daemon: None,
+            told: std::env::var_os("SIMULATION_SEED").is_some(),
+            pauses,
+        };
+        let both = life.dice.chance(50);
+        life.settle_in("pool", both).await;
+        if life.dice.chance(25) {
+            count("two tenants");
+            life.settle_in("salon", false).await;
+        }
+        let daemon = life.start().await;
+        life.daemon = Some(daemon);
         life
+    }
+
+    /// A tenant moves in.
+    async fn settle_in(&mut self, slug: &str, both: bool) {
+        let (tenant, key) = self.world.tenant(slug).await;
+        let providers = consentd::registry::providers();
+        let wanted = if both { providers.to_vec() } else { vec![*self.dice.pick(providers)] };
+        if both {
+            count("both providers");
+        }
+        let mut accounts = Vec::new();
+        for descriptor in wanted {
+            let account = self.world.connect(&tenant, descriptor.id, descriptor.id).await;
+            let cron = (*self.dice.pick(&["", "30 2 * * *", "0 */6 * * *"])).to_owned();
+            let change = ConnectionChange { cron: Some(cron), ..ConnectionChange::default() };
+            self.world.core.change_connection(&account.connection, &key, change).await.unwrap();
+            self.ledger.knows(&account);
+            accounts.push(account);
+        }
+        self.houses.push(House { tenant, key, accounts, people: Vec::new(), asked: BTreeMap::new() });
+        for _ in 0..PEOPLE {
+            self.newcomer(self.houses.len() - 1).await;
+        }
     }
 
     /// Lives it, lets it come to rest, and checks what must hold. Returns everything that happened.
     pub async fn live(mut self) -> String {
         for _ in 0..TICKS {
             self.tick().await;
-            let pause = *self.dice.pick(&[SECOND, 20 * SECOND, MINUTE, 10 * MINUTE, HOUR, 5 * HOUR]);
+            let pause = *self.dice.pick(self.pauses);
             self.let_pass(pause).await;
         }
-        for account in &self.accounts {
-            account.provider().heal();
-            account.provider().disturb(CourierFaults::default());
-            self.oracle.healed(&account.connection.slug);
+        self.recover().await;
+        self.sabotage.before_the_end(&self).await;
+        for house in &self.houses {
+            self.oracle.at_rest(&self.world, house, &self.ledger).await;
         }
-        // What is delayed longest (webhooks by 26 hours) has arrived, and a walk has begun after that.
-        self.let_pass(4 * DAY).await;
-        // A connection may still wait for its first confirmation.
-        for which in 0..self.accounts.len() {
-            let slug = self.accounts[which].connection.slug.clone();
-            let connection = self.world.core.find_connection(&self.tenant, &slug).await.unwrap();
-            self.world.core.request_run(&connection, "operator", false).await.unwrap();
-        }
-        self.world.settle().await;
-        self.confirm_all().await;
-        self.world.settle().await;
-        if std::env::var_os("SIMULATION_SEED").is_some() {
-            eprintln!("{}", self.trace);
-        }
-        self.oracle.at_rest(&self.world, &self.accounts, self.seed).await;
-        let head = self.world.core.store.head(self.tenant.id).await.unwrap();
-        writeln!(self.trace, "head {} {:02x?}", head.seq, head.hash).unwrap();
-        for account in &self.accounts {
-            for entry in account.provider().log() {
-                writeln!(self.trace, "{} {} {}", entry.at, entry.what, entry.status).unwrap();
+        self.oracle.everything_was_read(&self.world).await;
+        self.daemon.take().unwrap().end().await;
+        for house in &self.houses {
+            let head = self.world.core.store.head(house.tenant.id).await.unwrap();
+            writeln!(self.trace, "head {} {:02x?}", head.seq, head.hash).unwrap();
+            for account in &house.accounts {
+                for entry in account.provider().log() {
+                    writeln!(self.trace, "{} {} {}", entry.at, entry.what, entry.status).unwrap();
+                }
             }
         }
         self.world.end().await;
         self.trace
     }
 
-    /// Lets time pass in strides, with the daemon at work, and looks at the truth after each.
-    async fn let_pass(&mut self, time: Timestamp) {
+    /// Everything is healed, and as much time passes as the slowest thing needs.
+    async fn recover(&mut self) {
+        for house in &self.houses {
+            for account in &house.accounts {
+                account.provider().heal();
+                account.provider().disturb(CourierFaults::default());
+                self.oracle.healed(account);
+            }
+        }
+        self.honest_again();
+        self.resume_all().await;
+        // What is delayed longest (webhooks by 26 hours) arrives, and a walk begins after that.
+        self.let_pass(27 * HOUR + DAY).await;
+        // A connection may still wait for its first confirmation, and the first walk after it may find something.
+        for _ in 0..2 {
+            self.ask_for_runs().await;
+            self.let_pass(HOUR).await;
+            self.confirm_all().await;
+            self.let_pass(DAY).await;
+        }
+    }
+
+    async fn ask_for_runs(&mut self) {
+        for house in &self.houses {
+            for account in &house.accounts {
+                let connection = self.world.core.store.connection(account.connection.id).await.unwrap().unwrap();
+                self.world.core.request_run(&connection, "operator", false).await.unwrap();
+            }
+        }
+    }
+
+    /// Lets time pass with the daemon at work, and looks at the truth in between.
+    pub async fn let_pass(&mut self, time: Timestamp) {
         let end = self.world.clock.now() + time;
+        let mut stride = STRIDE;
         loop {
-            self.work().await;
-            self.oracle.look(&self.world, &self.accounts, self.seed).await;
+            if self.work().await {
+                stride = STRIDE;
+            }
+            self.sabotage.in_between(self);
+            self.oracle.look(&self.world, &self.houses).await;
             let left = end - self.world.clock.now();
             if left <= 0 {
                 return;
             }
-            self.world.clock.advance(left.min((time / 3).max(MINUTE)));
+            self.world.clock.advance(left.min(stride));
+            stride = (4 * stride).min(HOUR);
         }
     }
 
-    /// The daemon does what is due; sometimes it dies over it, and another takes over.
-    async fn work(&mut self) {
-        if self.dice.chance(4) {
+    /// The daemon does what is due; sometimes it dies over it, and another takes over. True when something was done.
+    async fn work(&mut self) -> bool {
+        if self.dice.chance(2) {
             self.world.fuse.cut(i64::try_from(self.dice.below(120)).unwrap());
         }
-        for _ in 0..400 {
-            match self.world.fuse.survive(self.world.step()).await {
-                Some(true) => {}
+        let mut worked = false;
+        let mut rounds = 0;
+        for round in 0..ROUNDS {
+            rounds += 1;
+            let Some(daemon) = &mut self.daemon else { break };
+            let (world, ledger) = (&self.world, &mut self.ledger);
+            let one = async {
+                if round == 0 {
+                    daemon.beat(world).await;
+                }
+                daemon.round(world, ledger).await
+            };
+            match self.world.fuse.survive(Box::pin(one)).await {
+                Some(true) => worked = true,
                 Some(false) => break,
                 None => {
+                    count("death");
                     self.note("the daemon dies");
                     self.restart().await;
                 }
             }
         }
         self.world.fuse.cut(i64::MAX);
+        // Whoever never rests calls a provider again and again.
+        assert!(rounds < ROUNDS, "the daemon finds something to do {ROUNDS} times in a row");
+        worked
+    }
+
+    async fn start(&self) -> Daemon {
+        Daemon::start(&self.world, self.sabotage == Sabotage::DeliveryDropped).await
     }
 
     async fn restart(&mut self) {
-        for account in &self.accounts {
-            self.world.adopt(account.connection.id).await.unwrap();
+        if let Some(daemon) = self.daemon.take() {
+            daemon.end().await;
         }
+        self.world.fuse.renew();
+        let daemon = self.start().await;
+        self.daemon = Some(daemon);
     }
 
-    fn note(&mut self, what: &str) {
-        writeln!(self.trace, "{} {what}", self.world.clock.now()).unwrap();
+    pub fn daemon(&self) -> &Daemon {
+        self.daemon.as_ref().expect("a daemon")
     }
 
-    async fn newcomer(&mut self) {
-        let email = format!("person{}@example.org", self.people.len());
-        self.world.customers(&self.tenant, &self.key, &[&email]).await;
-        self.people.push(email);
+    pub fn note(&mut self, what: &str) {
+        let now = self.world.clock.now();
+        if self.told {
+            eprintln!("{now} {what}");
+        }
+        writeln!(self.trace, "{now} {what}").unwrap();
     }
 
-    async fn confirm_all(&mut self) {
-        for account in &self.accounts {
-            let open = self.world.core.store.open_run(self.tenant.id, account.connection.id).await.unwrap();
-            if open.is_some_and(|run| run.state == RunState::AwaitingConfirmation) {
-                let connection = self.world.core.find_connection(&self.tenant, &account.connection.slug).await.unwrap();
-                self.world.core.confirm_run(&connection, "office").await.unwrap();
+    pub async fn confirm_all(&mut self) {
+        for house in &self.houses {
+            for account in &house.accounts {
+                let open = self.world.core.store.open_run(house.tenant.id, account.connection.id).await.unwrap();
+                if open.is_some_and(|run| run.state == RunState::AwaitingConfirmation) {
+                    let connection = self.world.core.store.connection(account.connection.id).await.unwrap().unwrap();
+                    self.world.core.confirm_run(&connection, "office").await.unwrap();
+                    count("run confirmed");
+                }
             }
         }
     }
 
     async fn tick(&mut self) {
-        let person = self.dice.pick(&self.people).clone();
-        let which = self.dice.below(self.accounts.len());
+        let house = self.dice.below(self.houses.len());
+        let person = self.dice.pick(&self.houses[house].people).clone();
+        let which = self.dice.below(self.houses[house].accounts.len());
         match self.dice.below(100) {
-            0..=27 => self.says_yes(&person).await,
-            28..=33 => self.says_no(&person).await,
-            34..=35 => self.moves(&person).await,
-            36..=38 => self.office_withdraws(&person).await,
-            39..=54 => self.happens(which, &person),
-            55..=66 => self.breaks(which),
-            67..=72 => self.mends(which),
-            73..=76 => self.disturbs(which),
-            77..=84 => self.asks_for_a_run(which).await,
-            85..=90 => self.confirm_all().await,
-            91..=93 if self.people.len() < PEOPLE.1 => self.newcomer().await,
-            94..=95 => self.leaves_the_crm(&person).await,
-            96..=97 => {
-                self.note("the clock jumps");
-                let jump = *self.dice.pick(&[-HOUR, -5 * MINUTE, HOUR, 30 * HOUR]);
-                self.world.clock.advance(jump);
-                self.oracle.jumped(jump);
-            }
-            _ => self.switches(which),
+            0..=23 => self.says_yes(house, &person).await,
+            24..=29 => self.says_no(house, &person).await,
+            30..=36 => self.staff_acts(house, &person).await,
+            37..=51 => self.happens(house, which, &person),
+            52..=62 => self.breaks(house, which).await,
+            63..=68 => self.mends(house, which),
+            69..=73 => self.disturbs(house, which),
+            74..=80 => self.steers(house, which).await,
+            81..=85 => self.confirm_all().await,
+            86..=88 => self.newcomer(house).await,
+            89..=92 => self.records_change(house, &person).await,
+            93..=95 => self.clock_jumps(),
+            _ => self.switches(house, which),
         }
-    }
-
-    async fn says_yes(&mut self, person: &str) {
-        let known = self.world.has_link(person);
-        self.note(&format!("{person} says yes"));
-        if known {
-            self.world.try_yes(person).await;
-        } else if self.world.state(&self.accounts[0], person).await == State::NotAsked {
-            self.world.accept(&self.tenant, &self.key, &[person]).await;
-        }
-    }
-
-    async fn says_no(&mut self, person: &str) {
-        self.note(&format!("{person} says no"));
-        self.world.withdraw_by_link(&self.tenant, &self.key, person).await;
-    }
-
-    async fn office_withdraws(&mut self, person: &str) {
-        self.note(&format!("the office withdraws {person}"));
-        let email = EmailAddress::parse(person).unwrap();
-        let address = self.world.core.find_address(&self.tenant, &self.key, &email).await.unwrap();
-        self.world.core.withdraw(&self.tenant, &self.key, &address, None, "office", "asked by phone").await.unwrap();
-    }
-
-    fn happens(&mut self, which: usize, person: &str) {
-        let account = &self.accounts[which];
-        let list = account.connection.list.clone();
-        let what = match self.dice.below(12) {
-            0..=4 => Happening::Unsubscribes(Some(list)),
-            5 => Happening::Unsubscribes(None),
-            6 => Happening::Complains,
-            7 => Happening::HardBounces,
-            8 => Happening::SoftBounces,
-            9 => Happening::UnsubscribedByStaff(list),
-            10 => Happening::HostileImport(list),
-            _ => Happening::Deleted,
-        };
-        let now = self.world.clock.now();
-        let happened = account.provider().happen(now, person, &what);
-        if happened && matches!(what, Happening::HostileImport(_)) {
-            self.oracle.imported(&account.connection.slug, person);
-        }
-        let slug = account.connection.slug.clone();
-        self.note(&format!("at {slug}: {person} {what:?} {happened}"));
-    }
-
-    fn breaks(&mut self, which: usize) {
-        let fault = match self.dice.below(12) {
-            0 => Fault::Refuse,
-            1 => Fault::Reset,
-            2 => Fault::Hang,
-            3 => Fault::ApplyThenHang,
-            4 => Fault::HangThenApply(MINUTE * (1 + i64::try_from(self.dice.below(10)).unwrap())),
-            5 => Fault::Throttle(vec![]),
-            6 => Fault::ThrottleHtml,
-            7 => Fault::Status(*self.dice.pick(&[500, 502, 503])),
-            8 => Fault::ApplyThenStatus(500),
-            9 => Fault::Html,
-            10 => Fault::TruncatedJson,
-            _ => Fault::Unauthorised,
-        };
-        let matching = (*self.dice.pick(&["", "GET /", "POST /", "PUT /", "DELETE /"])).to_owned();
-        let times = *self.dice.pick(&[1, 2, 5, u32::MAX]);
-        let account = &self.accounts[which];
-        let slug = account.connection.slug.clone();
-        account.provider().fault(FaultRule { matching: matching.clone(), times, fault: fault.clone() });
-        self.oracle.broke(&slug, &fault);
-        self.note(&format!("at {slug}: {fault:?} for {times} calls of {matching:?}"));
-    }
-
-    fn mends(&mut self, which: usize) {
-        let account = &self.accounts[which];
-        account.provider().heal();
-        self.oracle.healed(&account.connection.slug);
-        let slug = account.connection.slug.clone();
-        self.note(&format!("at {slug}: healed"));
-    }
-
-    fn disturbs(&mut self, which: usize) {
-        let faults = CourierFaults {
-            duplicate: self.dice.chance(50),
-            reorder: self.dice.chance(50),
-            delay: *self.dice.pick(&[0, MINUTE, HOUR, 26 * HOUR]),
-            drop: u32::from(self.dice.chance(20)),
-        };
-        let account = &self.accounts[which];
-        account.provider().disturb(faults);
-        let slug = account.connection.slug.clone();
-        self.note(&format!("at {slug}: {faults:?}"));
-    }
-
-    async fn asks_for_a_run(&mut self, which: usize) {
-        let slug = self.accounts[which].connection.slug.clone();
-        self.note(&format!("at {slug}: a run"));
-        let connection = self.world.core.find_connection(&self.tenant, &slug).await.unwrap();
-        if connection.state != ConnectionState::Suspended {
-            let dry = self.dice.chance(10);
-            self.world.core.request_run(&connection, "operator", dry).await.unwrap();
-        }
-    }
-
-    async fn leaves_the_crm(&mut self, person: &str) {
-        self.note(&format!("{person} goes into the bin"));
-        self.world.bin(&self.tenant, &self.key, &[person]).await;
-    }
-
-    async fn moves(&mut self, person: &str) {
-        let town = *self.dice.pick(&["Kiel", "Husum", "Plön"]);
-        self.note(&format!("{person} moves to {town}"));
-        self.world.moves(&self.tenant, &self.key, person, town).await;
-    }
-
-    /// Behaviour that the contract sheets leave open changes.
-    fn switches(&mut self, which: usize) {
-        let account = &self.accounts[which];
-        let (name, values) = match account.connection.provider.as_str() {
-            "mailjet" => ("jobs", ["ok", "silent", "error"]),
-            _ => ("import_result", ["ok", "lies", "fails"]),
-        };
-        let value = *self.dice.pick(&values);
-        account.provider().set(name, value).unwrap();
-        self.oracle.switched(&account.connection.slug, value == "ok");
-        let slug = account.connection.slug.clone();
-        self.note(&format!("at {slug}: {name} = {value}"));
     }
 }

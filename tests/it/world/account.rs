@@ -7,7 +7,7 @@ use consentd::domain::fold::Standing;
 use consentd::domain::ids::{InboxId, MailboxId};
 use consentd::domain::mailbox::best;
 use consentd::service::connection::NewConnection;
-use consentd::service::link::{DecideError, Decision, Visitor};
+use consentd::service::link::{Decision, Visitor};
 use consentd::store::{Connection, ConnectionState, Holding, NewDelivery, Phase, RunState, Tenant, TenantKey};
 use consentd_provider::emulator::{EmulatedProvider, Happening};
 use consentd_provider::{Delivery, EmailAddress, HookMode, Intake, credential_matches};
@@ -284,21 +284,6 @@ impl World {
         tx.commit().await.unwrap();
         let visitor = Visitor { agent: "Firefox".into(), confirmed: false, one_click: true };
         self.core.decide(link.rsplit('/').next().unwrap(), Decision::Refuse, &visitor).await.unwrap();
-    }
-
-    /// Whether the person was sent a link.
-    pub fn has_link(&self, email: &str) -> bool {
-        self.links.lock().unwrap().contains_key(email)
-    }
-
-    /// The person says yes with the link that they have, whatever comes of it.
-    pub async fn try_yes(&self, email: &str) {
-        let secret = self.links.lock().unwrap().get(email).cloned().expect("the person was asked");
-        let visitor = Visitor { agent: "Firefox".into(), confirmed: true, one_click: false };
-        match self.core.decide(&secret, Decision::Accept, &visitor).await {
-            Ok(_) | Err(DecideError::Accept(_)) => {}
-            Err(error) => panic!("a yes failed: {error}"),
-        }
     }
 
     /// Every mailbox that a connection has a belief about, by the address named last.

@@ -8,33 +8,44 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
 /// What the torn-off work unwinds with.
 struct Death;
 
-/// Endless until it is cut.
+/// Endless until it is cut. When it has burnt down, every task of the daemon ends at its next outer act.
 #[derive(Debug)]
-pub struct Fuse(AtomicI64);
+pub struct Fuse {
+    left: AtomicI64,
+    burnt: AtomicBool,
+}
 
 impl Default for Fuse {
     fn default() -> Self {
-        Self(AtomicI64::new(i64::MAX))
+        Self { left: AtomicI64::new(i64::MAX), burnt: AtomicBool::new(false) }
     }
 }
 
 impl Fuse {
     /// Lets the daemon live for so many more of its outer acts.
     pub fn cut(&self, length: i64) {
-        self.0.store(length, Ordering::SeqCst);
+        self.left.store(length, Ordering::SeqCst);
     }
 
     /// One outer act.
     pub fn burn(&self) {
-        if self.0.load(Ordering::SeqCst) != i64::MAX && self.0.fetch_sub(1, Ordering::SeqCst) <= 0 {
+        if self.left.load(Ordering::SeqCst) != i64::MAX && self.left.fetch_sub(1, Ordering::SeqCst) <= 0 {
             self.cut(i64::MAX);
+            self.burnt.store(true, Ordering::SeqCst);
+        }
+        self.check();
+    }
+
+    /// Ends the task if the daemon is dead.
+    pub fn check(&self) {
+        if self.burnt.load(Ordering::SeqCst) {
             resume_unwind(Box::new(Death));
         }
     }
@@ -47,11 +58,20 @@ impl Fuse {
             Ok(Poll::Pending) => Poll::Pending,
             Err(why) => Poll::Ready(Err(why)),
         });
-        match end.await {
-            Ok(done) => Some(done),
+        let end = end.await;
+        // Somebody else may have died while this went on: what it brought about is no longer heard.
+        let burnt = self.burnt.load(Ordering::SeqCst);
+        match end {
+            Ok(done) => (!burnt).then_some(done),
             Err(why) if why.is::<Death>() => None,
             Err(why) => resume_unwind(why),
         }
+    }
+
+    /// Another daemon may begin.
+    pub fn renew(&self) {
+        self.burnt.store(false, Ordering::SeqCst);
+        self.cut(i64::MAX);
     }
 }
 

@@ -128,7 +128,7 @@ impl World {
     /// The same, with chance that follows from a seed.
     pub async fn seeded(engine: Engine, seed: u64) -> Self {
         let database = engine::Database::create(engine).await;
-        let db = consentd::store::Db::open(&database.url, 4).await.expect("the database opens");
+        let db = consentd::store::Db::open(&database.url, 1).await.expect("the database opens");
         db.migrate().await.expect("the schema is current");
         let clock = Arc::new(SimulatedClock::at(START));
         let fuse = Arc::new(Fuse::default());

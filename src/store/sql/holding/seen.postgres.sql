@@ -1,3 +1,4 @@
-UPDATE holding SET held = CASE WHEN held = 'withdrawn' THEN held ELSE 'subscribed' END, unsettled_until = 0, seen_mailable_at = $4
+UPDATE holding SET held = CASE WHEN held = 'withdrawn' THEN held ELSE 'subscribed' END, unsettled_until = CASE WHEN add_unknown_at > $5 THEN unsettled_until ELSE 0 END,
+    seen_mailable_at = $4
 WHERE tenant_id = $1 AND connection_id = $2
   AND mailbox_id IN (SELECT CAST(value AS UUID) FROM json_array_elements_text(CAST($3 AS JSON)))
