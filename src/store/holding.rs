@@ -208,6 +208,22 @@ impl Tx {
         Ok(rows.into_iter().map(|(id,)| MailboxId(id)).collect())
     }
 
+    /// Whether a removal of this mailbox left after `since` and nobody knows whether it landed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn has_unanswered_removal(
+        &mut self,
+        tenant: TenantId,
+        connection: ConnectionId,
+        mailbox: MailboxId,
+        since: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let query = self.q(sql!("ledger/unanswered_removal")).bind(tenant.0).bind(connection.0).bind(mailbox.0);
+        let (lines,): (i64,) = query.bind(since).one().await?;
+        Ok(lines > 0)
+    }
+
     /// How many mailboxes a connection has a belief about, inside this transaction.
     ///
     /// # Errors

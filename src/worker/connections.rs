@@ -57,12 +57,16 @@ impl Connections {
 
     /// Works until told to stop; the steps that are under way then are finished, for `grace` at most.
     pub(crate) async fn run(self, stop: Stop, grace: Duration) {
-        let mut tasks: JoinSet<()> = JoinSet::new();
+        let mut tasks: JoinSet<bool> = JoinSet::new();
         let mut busy: HashMap<Id, (ConnectionId, AccountId)> = HashMap::new();
         let mut served: HashMap<ConnectionId, Timestamp> = HashMap::new();
+        let mut resting: HashMap<ConnectionId, Timestamp> = HashMap::new();
         while !stop.is_given() {
             self.life.connections(self.core.now());
-            let engaged: HashSet<ConnectionId> = busy.values().map(|(id, _)| *id).collect();
+            let now = self.core.now();
+            resting.retain(|_, until| (now..now + SLICE).contains(until));
+            let engaged: HashSet<ConnectionId> =
+                busy.values().map(|(id, _)| id).chain(resting.keys()).copied().collect();
             for (id, account) in self.due(&served).await {
                 if tasks.len() >= self.accounts {
                     break;
@@ -74,13 +78,13 @@ impl Connections {
                 }
             }
             tokio::select! {
-                Some(done) = tasks.join_next_with_id() => self.ended(&mut busy, &done),
+                Some(done) = tasks.join_next_with_id() => self.ended(&mut busy, &mut resting, &done),
                 () = self.wake.connections.notified() => {}
                 () = self.core.clock.sleep(self.idle) => {}
                 () = stop.given() => {}
             }
             while let Some(done) = tasks.try_join_next_with_id() {
-                self.ended(&mut busy, &done);
+                self.ended(&mut busy, &mut resting, &done);
             }
         }
         let finish = async { while tasks.join_next().await.is_some() {} };
@@ -108,15 +112,16 @@ impl Connections {
         }
     }
 
-    /// Works on one connection, as long as its account is ours and something is due.
-    async fn tend(&self, id: ConnectionId, account: AccountId, stop: Stop) {
+    /// Works on one connection, as long as its account is ours and something is due. False when there was nothing that
+    /// could be done.
+    async fn tend(&self, id: ConnectionId, account: AccountId, stop: Stop) -> bool {
         let claim = match self.take(id, account).await {
             Ok(Some(claim)) => claim,
-            Ok(None) => return,
+            Ok(None) => return false,
             Err(error) => {
                 tracing::error!(error = %error, connection.id = %id, "a connection cannot be taken over");
                 self.pause(&error).await;
-                return;
+                return true;
             }
         };
         let result = tokio::select! {
@@ -125,15 +130,17 @@ impl Connections {
             () = self.core.keep(&claim) => Err(ServiceError::TakenOver),
         };
         match result {
-            Ok(()) => {}
+            Ok(worked) => worked,
             Err(ServiceError::TakenOver) => {
                 tracing::warn!(connection.id = %id, "a lease was lost");
                 self.forget(&claim);
+                true
             }
             Err(error) => {
                 tracing::error!(error = %error, connection.id = %id, "work on a connection failed");
                 self.pause(&error).await;
                 self.doubt(id, account);
+                true
             }
         }
     }
@@ -144,23 +151,25 @@ impl Connections {
         self.core.clock.sleep(self.idle).await;
     }
 
-    async fn work(&self, id: ConnectionId, claim: &Claim, stop: &Stop) -> Result<(), ServiceError> {
+    async fn work(&self, id: ConnectionId, claim: &Claim, stop: &Stop) -> Result<bool, ServiceError> {
+        let mut worked = false;
         let end = self.core.now() + SLICE;
         while !stop.is_given() && self.core.now() < end {
             if self.core.work(id, claim).await? {
+                worked = true;
                 continue;
             }
-            let Some(connection) = self.core.store.connection(id).await? else { return Ok(()) };
+            let Some(connection) = self.core.store.connection(id).await? else { return Ok(worked) };
             let wait = connection.backoff_until - self.core.now();
             if !(1..=SHORT).contains(&wait) {
-                return Ok(());
+                return Ok(worked);
             }
             tokio::select! {
                 () = self.core.clock.sleep(Duration::from_micros(wait.unsigned_abs())) => {}
                 () = stop.given() => {}
             }
         }
-        Ok(())
+        Ok(worked)
     }
 
     /// Takes a connection's account; `None` while another daemon has it. What somebody else was in the middle of, or we
@@ -205,12 +214,22 @@ impl Connections {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ended(&self, busy: &mut HashMap<Id, (ConnectionId, AccountId)>, done: &Result<(Id, ()), JoinError>) {
-        let (id, panicked) = match done {
-            Ok((id, ())) => (*id, false),
-            Err(error) => (error.id(), true),
+    fn ended(
+        &self,
+        busy: &mut HashMap<Id, (ConnectionId, AccountId)>,
+        resting: &mut HashMap<ConnectionId, Timestamp>,
+        done: &Result<(Id, bool), JoinError>,
+    ) {
+        let (id, worked, panicked) = match done {
+            Ok((id, worked)) => (*id, *worked, false),
+            Err(error) => (error.id(), true, true),
         };
         let Some((connection, account)) = busy.remove(&id) else { return };
+        if !worked {
+            // What is due and cannot be done yet, because of a full disk or another daemon, would be looked at without end.
+            let idle = Timestamp::try_from(self.idle.as_micros()).unwrap_or(SLICE).min(SLICE);
+            resting.insert(connection, self.core.now() + idle);
+        }
         if panicked {
             tracing::error!(connection.id = %connection, "work on a connection panicked");
             self.doubt(connection, account);

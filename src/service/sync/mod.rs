@@ -111,12 +111,15 @@ impl Session<'_> {
         {
             return Ok(true);
         }
+        // Whoever withdrew while a job put them on the list waits for its end.
+        if within("jobs", self.follow_jobs()).await? {
+            return Ok(true);
+        }
         if self.connection.list.is_empty() || self.core.store.reserve.is_spent() {
             return Ok(false);
         }
         // A pause stops what we put on the list, not what we look at.
-        if within("jobs", self.follow_jobs()).await?
-            || within("look", self.look_at_touched()).await?
+        if within("look", self.look_at_touched()).await?
             || within("settle", self.settle_unknown()).await?
             || within("walk", self.walk()).await?
         {

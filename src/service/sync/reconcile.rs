@@ -49,6 +49,12 @@ impl Session<'_> {
         if known.unsettled_until > now {
             return Ok(());
         }
+        // A job that still runs can land whatever the clock says.
+        if known.held == Held::Unknown
+            && tx.open_additions(tenant, connection, &[mailbox]).await?.contains(&mailbox)
+        {
+            return Ok(());
+        }
         if look.mailable() {
             let holding = Holding { held: Held::Subscribed, seen_mailable_at: now, unsettled_until: 0, ..known };
             tx.keep_holdings(tenant, connection, &[holding]).await?;
@@ -71,8 +77,9 @@ impl Session<'_> {
             && standing.negative.is_some()
             && standing.basis.is_some_and(|basis| known.seen_mailable_at < basis.at);
         // We take people off list by list; a block of the whole account is ours only after a withdrawal from everything.
-        let by_us = known.is_taken_off_by_us()
-            && (!look.blocked || tx.taken_off_everything(tenant, connection, mailbox).await?);
+        let ours = known.is_taken_off_by_us()
+            || tx.has_unanswered_removal(tenant, connection, mailbox, known.seen_mailable_at).await?;
+        let by_us = ours && (!look.blocked || tx.taken_off_everything(tenant, connection, mailbox).await?);
         if yes_after_no || by_us {
             return Ok(());
         }

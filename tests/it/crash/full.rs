@@ -17,7 +17,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// MiB of the emergency area on a disk of 64: room for the log to fill up once (16 MiB) and then some.
+/// MiB of the emergency area on a disk of 128: room for the log to fill up once (16 MiB) and then some.
 const RESERVE: u64 = 24;
 /// Says that this process has mounts of its own.
 const INSIDE: &str = "CONSENTD_TEST_HAS_OWN_MOUNTS";
@@ -58,7 +58,10 @@ async fn fill(disk: &Path) {
     let (filler, area) = (disk.join("filler"), disk.join("consentd.db-reserve"));
     let held = || area.metadata().is_ok_and(|area| area.len() == RESERVE << 20);
     for _ in 0..20 {
-        while !held() {
+        for _ in 0..600 {
+            if held() {
+                break;
+            }
             pause(100).await;
         }
         let holder = File::create(&filler).expect("a file");
@@ -101,7 +104,7 @@ async fn on_a_small_disk() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let disk = folder.path().join("disk");
     fs::create_dir(&disk).expect("a folder");
-    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64m", "none"]).arg(&disk).status();
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=128m", "none"]).arg(&disk).status();
     assert!(mount.expect("mount is there").success());
     let url = format!("sqlite://{}/consentd.db", disk.display());
     let mut house = House::bare(folder, Some(url), &format!("[database]\nreserve_mib = {RESERVE}"));
