@@ -66,7 +66,7 @@ const WALKED: [&str; 33] = [
 ];
 
 /// Not called, because they say nothing of a person.
-const ELSEWHERE: [(&str, &str); 24] = [
+const ELSEWHERE: [(&str, &str); 25] = [
     ("link::show_link", "reads"),
     ("alarm::watch_hooks", "writes incidents"),
     ("alarm::watch_withdrawals", "writes incidents"),
@@ -91,6 +91,7 @@ const ELSEWHERE: [(&str, &str); 24] = [
     ("tenant::tenant", "reads"),
     ("tenant::tenant_by_id", "reads"),
     ("verify::verify", "reads"),
+    ("verify::verify_watched", "reads"),
 ];
 
 fn services() -> BTreeSet<String> {
