@@ -5,15 +5,17 @@
 
 #![expect(unreachable_pub, reason = "a bench has no outside")]
 
+mod audience;
 mod figure;
 mod house;
 mod import;
+mod verify;
 
 use figure::Figure;
 use std::process::{Command, Stdio};
 
 /// Sections in the order of the table.
-const SECTIONS: [&str; 1] = ["import"];
+const SECTIONS: [&str; 3] = ["import", "audience", "verify"];
 
 /// Says in the environment that this process is to measure one section itself.
 const CHILD: &str = "CONSENTD_BENCH_SECTION";
@@ -31,6 +33,8 @@ async fn main() -> anyhow::Result<()> {
 async fn measure(section: &str, options: &Options) -> anyhow::Result<()> {
     let figures = match section {
         "import" => import::measure(options).await?,
+        "audience" => audience::measure(options).await?,
+        "verify" => verify::measure(options).await?,
         other => anyhow::bail!("no section {other}: {}", SECTIONS.join(", ")),
     };
     for figure in figures {

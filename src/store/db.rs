@@ -10,7 +10,8 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 use sqlx::{
-    Arguments, AssertSqlSafe, Encode, FromRow, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction, Type,
+    Arguments, AssertSqlSafe, Encode, Executor, FromRow, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction,
+    Type,
 };
 use std::str::FromStr;
 use std::time::Duration;
@@ -127,8 +128,11 @@ impl Db {
     pub async fn open(url: &str, connections: u32) -> Result<Self, StoreError> {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let options = PgConnectOptions::from_str(url)?.application_name("consentd");
-            let pool = PgPoolOptions::new().max_connections(connections.max(2)).connect_with(options).await?;
-            return Ok(Self::Pg(pool));
+            // Our statements are short: compiling one takes longer than running it.
+            let pool = PgPoolOptions::new().max_connections(connections.max(2)).after_connect(|connection, _| {
+                Box::pin(async move { connection.execute("SET jit = off").await.map(drop) })
+            });
+            return Ok(Self::Pg(pool.connect_with(options).await?));
         }
         if !url.starts_with("sqlite:") || url.contains(":memory:") {
             return Err(StoreError::Url);
