@@ -5,7 +5,7 @@ use crate::domain::consent::Kind;
 use crate::domain::fold::{Event, Standing, fold};
 use crate::domain::ids::{AddressId, MailboxId, PurposeId, TenantId};
 use crate::service::{Core, ServiceError};
-use crate::store::{Kept, Line, LinesPage, Place, Tenant, TenantKey, WholeLine};
+use crate::store::{Kept, Line, LinesPage, OpenedKeys, Place, Tenant, TenantKey, WholeLine};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
 use tokio::sync::mpsc;
@@ -59,6 +59,7 @@ struct Reading {
     purposes: Vec<PurposeId>,
     found: Verified,
     link: chain::Hash,
+    opened: OpenedKeys,
     /// The first line of everybody whose key is gone.
     keyless: BTreeMap<AddressId, i64>,
     erased: HashSet<AddressId>,
@@ -89,6 +90,7 @@ impl Reading {
             purposes: purposes.to_vec(),
             found: Verified::default(),
             link: chain::genesis(tenant.id),
+            opened: OpenedKeys::default(),
             keyless: BTreeMap::new(),
             erased: HashSet::new(),
             share: Share { number: 0, of: 1 },
@@ -145,7 +147,7 @@ impl Reading {
         if self.share.number > 0 {
             return Ok(());
         }
-        match line.person(&self.key) {
+        match line.person(&self.key, &mut self.opened) {
             Err(_) => Err("the person's key is not the one that was kept"),
             Ok(None) => {
                 self.found.erased += 1;

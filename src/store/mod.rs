@@ -51,7 +51,7 @@ pub use tenant::{NewTenant, Tenant};
 pub use token::{Link, NewLink};
 pub use vault::{MasterKey, Sealed, TenantKey, Vault, VaultError};
 pub use walk::{Difference, RemoteSummary, Seen, Stranger, Walk};
-pub use whole::{LinesPage, Place, StandingsPage, WholeLine};
+pub use whole::{LinesPage, OpenedKeys, Place, StandingsPage, WholeLine};
 pub use withdrawal::{NewWithdrawal, Phase, Waiting, Withdrawal, scope_word};
 
 pub(crate) use address::{addresses_of_mailboxes, mailboxes_by_mac, suppressed};

@@ -14,7 +14,6 @@ use crate::domain::ids::{AddressId, ConnectionId, MailboxId, PurposeId, Statemen
 use crate::domain::plan::{Held, eligibility};
 use crate::store::address::hex_list;
 use crate::store::db::{Query, sql};
-use crate::store::standing::standings_of_mailboxes;
 use crate::store::{Db, Store, StoreError};
 use std::collections::HashMap;
 use uuid::Uuid;
@@ -29,6 +28,9 @@ pub struct Group {
     /// How many.
     pub people: u64,
 }
+
+/// A spelling of a mailbox: mailbox, whether a record outside the bin holds it, and what decides which spelling speaks.
+type SpellingRow = (Uuid, bool, String, i64, i64, Option<i64>, Option<i64>);
 
 /// A value of a condition.
 enum Value {
@@ -288,21 +290,26 @@ impl Store {
         conditions.and(&format!("r.spelled = {spelled}"));
         conditions.about_records(filter);
         conditions.about_membership(filter);
-        let text = format!("SELECT DISTINCT r.mailbox_id, r.in_crm FROM reach r WHERE {}", conditions.text);
-        let found: Vec<(Uuid, bool)> = conditions.query(&self.db, text).all().await?;
-        let mut people = Vec::with_capacity(found.len());
-        let mut db = self.db.clone();
-        for page in found.chunks(1_000) {
-            let mailboxes: Vec<MailboxId> = page.iter().map(|(mailbox, _)| MailboxId(*mailbox)).collect();
-            let mut standings: HashMap<MailboxId, Vec<(AddressId, Standing)>> = HashMap::new();
-            for kept in standings_of_mailboxes(&mut db, tenant, purpose, &mailboxes).await? {
-                standings.entry(kept.mailbox).or_default().push((kept.address, kept.standing));
+        // Few columns, all people at once: this is read whatever the filter asks of standings.
+        let text = format!(
+            "SELECT f.mailbox_id, f.in_crm, s.state, s.flags, s.seq, s.basis_seq, s.valid_until \
+             FROM (SELECT DISTINCT r.mailbox_id, r.in_crm FROM reach r WHERE {}) f \
+             JOIN standing s ON s.tenant_id = $1 AND s.mailbox_id = f.mailbox_id AND s.purpose_id = $2 \
+             ORDER BY f.mailbox_id, s.address_id",
+            conditions.text
+        );
+        let rows: Vec<SpellingRow> = conditions.query(&self.db, text).all().await?;
+        let mut people: Vec<(Vec<Standing>, bool)> = Vec::new();
+        let mut last = None;
+        for (mailbox, in_crm, state, flags, seq, basis_seq, valid_until) in rows {
+            let state = State::parse_word(&state).ok_or(StoreError::Corrupt { table: "standing", column: "state" })?;
+            let basis = basis_seq.map(|seq| Basis { seq, id: StatementId(Uuid::nil()), at: 0, valid_until });
+            let standing = Standing { state, flags: Flags::from_bits(flags), basis, seq, ..Standing::default() };
+            match people.last_mut() {
+                Some((spellings, _)) if last == Some(mailbox) => spellings.push(standing),
+                _ => people.push((vec![standing], in_crm)),
             }
-            for (mailbox, in_crm) in page {
-                let mut variants = standings.remove(&MailboxId(*mailbox)).unwrap_or_default();
-                variants.sort_by_key(|(address, _)| *address);
-                people.push((variants.into_iter().map(|(_, standing)| standing).collect(), *in_crm));
-            }
+            last = Some(mailbox);
         }
         Ok(people)
     }

@@ -10,6 +10,7 @@ use crate::domain::ids::{AddressId, PurposeId, StatementId, TenantId};
 use crate::store::db::sql;
 use crate::store::person_key::open_person;
 use crate::store::{Store, StoreError, TenantKey};
+use std::collections::HashMap;
 use std::str::{FromStr, Split};
 use uuid::Uuid;
 
@@ -84,6 +85,13 @@ pub struct LinesPage {
     packed: Packed,
 }
 
+/// Keys that are remembered, at about 150 bytes each.
+const OPENED: usize = 50_000;
+
+/// The keys of persons spoken of lately, with what they were opened from: lines about a person often follow each other.
+#[derive(Default)]
+pub struct OpenedKeys(HashMap<AddressId, (Vec<u8>, [u8; 32])>);
+
 /// A line of a page.
 #[derive(Debug)]
 pub struct WholeLine<'p> {
@@ -109,8 +117,20 @@ impl WholeLine<'_> {
     ///
     /// # Errors
     /// [`StoreError::Vault`] when it is not the key that was kept.
-    pub fn person(&self, key: &TenantKey) -> Result<Option<[u8; 32]>, StoreError> {
-        self.sealed_key.map(|sealed| open_person(key, self.header.address, sealed)).transpose()
+    pub fn person(&self, key: &TenantKey, opened: &mut OpenedKeys) -> Result<Option<[u8; 32]>, StoreError> {
+        let Some(sealed) = self.sealed_key else { return Ok(None) };
+        let address = self.header.address;
+        if let Some((known, person)) = opened.0.get(&address)
+            && known == sealed
+        {
+            return Ok(Some(*person));
+        }
+        let person = open_person(key, address, sealed)?;
+        if opened.0.len() == OPENED {
+            opened.0.clear();
+        }
+        opened.0.insert(address, (sealed.to_vec(), person));
+        Ok(Some(person))
     }
 
     /// Whether the payload opens under the person's key, belongs to this line, and is the one that the chain commits to.
