@@ -1,11 +1,8 @@
-//! Taking in a CRM's export and counting audiences over it, beside the bare limit of reading the same file.
+//! Taking in a CRM's export, beside the bare limit of reading the same file.
 
 use crate::Options;
 use crate::figure::{Figure, rate, resident_peak};
 use crate::house::{House, write_export};
-use consentd::domain::audience::Filter;
-use consentd::domain::consent::Status;
-use consentd::domain::contact::RecordKind;
 use consentd::service::import::{ImportMode, ImportOptions, ImportReport};
 use consentd::source::csv::Sheet;
 use std::fs::File;
@@ -58,7 +55,6 @@ pub async fn measure(options: &Options) -> anyhow::Result<Vec<Figure>> {
         ratio: None,
         met: Some(peak <= 150),
     });
-    figures.extend(audiences(&house, rows).await?);
     Ok(figures)
 }
 
@@ -75,47 +71,4 @@ async fn import(house: &House, file: &Path, mode: ImportMode, dry: bool) -> anyh
     };
     anyhow::ensure!(report.verdicts.values().sum::<u64>() == report.rows, "the numbers add up");
     Ok(start.elapsed().as_secs_f64())
-}
-
-async fn audiences(house: &House, rows: u64) -> anyhow::Result<Vec<Figure>> {
-    let purpose = house.core.purpose(&house.tenant, None).await?;
-    let strings = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    let filters = [
-        ("everybody", Filter::default()),
-        ("status", Filter { statuses: vec![Status::NotAsked], ..Filter::default() }),
-        ("kind", Filter { kinds: vec![RecordKind::Customer], ..Filter::default() }),
-        (
-            "tag, postcode, kind",
-            Filter {
-                any_tags: strings(&["Pool"]),
-                postcodes: strings(&["201"]),
-                kinds: vec![RecordKind::Customer],
-                ..Filter::default()
-            },
-        ),
-        ("one of three tags", Filter { any_tags: strings(&["Pool", "Sauna", "Ofen"]), ..Filter::default() }),
-        ("free text", Filter { text: "müller99".into(), ..Filter::default() }),
-    ];
-    let bar = if rows <= 100_000 { 50.0 } else { 200.0 };
-    let mut figures = Vec::new();
-    for (name, filter) in filters {
-        let mut times = Vec::new();
-        let mut people = 0;
-        for _ in 0..5 {
-            let start = Instant::now();
-            people = house.core.audience_summary(&house.tenant, &purpose, &filter).await?.people;
-            times.push(start.elapsed().as_secs_f64() * 1e3);
-        }
-        times.sort_by(f64::total_cmp);
-        let (least, median) = (times.first().unwrap_or(&0.0), times.get(2).unwrap_or(&0.0));
-        figures.push(Figure {
-            work: format!("audience of {rows}: {name}, {people} people"),
-            bar: format!("{bar:.0} ms"),
-            measured: format!("{median:.1} ms"),
-            limit: format!("{least:.1} ms at best"),
-            ratio: None,
-            met: Some(*median <= bar),
-        });
-    }
-    Ok(figures)
 }

@@ -5,6 +5,7 @@
 
 #![expect(unreachable_pub, reason = "a bench has no outside")]
 
+mod audience;
 mod figure;
 mod house;
 mod idle;
@@ -12,12 +13,13 @@ mod import;
 mod intake;
 mod schedules;
 mod sync;
+mod verify;
 
 use figure::Figure;
 use std::process::{Command, Stdio};
 
 /// Sections in the order of the table.
-const SECTIONS: [&str; 5] = ["intake", "import", "sync", "schedules", "idle"];
+const SECTIONS: [&str; 7] = ["intake", "import", "audience", "verify", "sync", "schedules", "idle"];
 
 /// Says in the environment that this process is to measure one section itself.
 const CHILD: &str = "CONSENTD_BENCH_SECTION";
@@ -39,6 +41,8 @@ async fn measure(section: &str, options: &Options) -> anyhow::Result<()> {
         "schedules" => schedules::measure(options).await?,
         "idle" => idle::measure()?,
         "sync" => sync::measure(options).await?,
+        "audience" => audience::measure(options).await?,
+        "verify" => verify::measure(options).await?,
         other => anyhow::bail!("no section {other}: {}", SECTIONS.join(", ")),
     };
     for figure in figures {

@@ -212,7 +212,7 @@ pub(super) fn cannot_write(path: Option<&Path>, error: &std::io::Error) -> CliEr
 }
 
 /// Becomes true when the user presses Ctrl-C: the batch under way is finished first.
-fn interrupted() -> Arc<AtomicBool> {
+pub(super) fn interrupted() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     let told = stop.clone();
     tokio::spawn(async move {

@@ -1,8 +1,12 @@
 //! `consentd verify`
 
+use crate::cli::import::interrupted;
 use crate::cli::{CliError, Context, Exit, output};
 use clap::Args;
 use serde_json::{Value, json};
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 
 /// Check the history: every link, every payload, every standing.
 ///
@@ -23,15 +27,26 @@ impl Verify {
             Some(slug) => vec![core.tenant(slug).await?.0],
             None => core.store.tenants().await?,
         };
-        let mut progress = output::Progress::new(context);
+        let stop = interrupted();
+        let progress = Mutex::new(output::Progress::new(context));
         let mut found = Vec::new();
         for tenant in &tenants {
-            progress.tick(core.now(), &format!("reading the history of {}", tenant.slug));
+            let lines = core.store.head(tenant.id).await?.seq;
+            let watch = |line: i64| {
+                let words = format!("{}: {line} of {lines} lines", tenant.slug);
+                progress.lock().unwrap_or_else(PoisonError::into_inner).tick(core.now(), &words);
+                if stop.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            };
             let key = core.store.key_of(tenant)?;
             let rebuilt = if self.rebuild { Some(core.rebuild(tenant).await?) } else { None };
-            found.push((tenant, rebuilt, core.verify(tenant, &key).await?));
+            let verified = core.verify_watched(tenant, &key, &watch).await?;
+            let stopped = verified.stopped;
+            found.push((tenant, rebuilt, verified));
+            if stopped {
+                break;
+            }
         }
-        progress.end();
+        progress.lock().unwrap_or_else(PoisonError::into_inner).end();
         let data: Vec<Value> = found
             .iter()
             .map(|(tenant, rebuilt, verified)| {
@@ -45,6 +60,7 @@ impl Verify {
                 let verdict = match (&v.fault, v.broken_at) {
                     (Some(fault), Some(line)) => format!("broken at line {line}: {fault}"),
                     _ if v.standings_wrong > 0 => "standings differ; rebuild them with --rebuild".to_owned(),
+                    _ if v.stopped => "stopped; nothing was wrong so far".to_owned(),
                     _ => "sound".to_owned(),
                 };
                 table.add_row([
@@ -59,7 +75,13 @@ impl Verify {
             }
             output::lines(&table)
         });
-        let sound = found.iter().all(|(_, _, verified)| verified.is_sound());
-        Ok(if sound { Exit::Done } else { Exit::Broken })
+        let broken = found.iter().any(|(_, _, v)| v.broken_at.is_some() || v.standings_wrong > 0);
+        Ok(if broken {
+            Exit::Broken
+        } else if found.iter().any(|(_, _, verified)| verified.stopped) {
+            Exit::Interrupted
+        } else {
+            Exit::Done
+        })
     }
 }

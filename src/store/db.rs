@@ -169,8 +169,9 @@ impl Db {
     pub async fn open(url: &str, connections: u32) -> Result<Self, StoreError> {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             // A daemon that stands still in the middle of a write must not hold its locks for ever: nobody could take over.
-            let still = [("idle_in_transaction_session_timeout", "15s")];
-            let options = PgConnectOptions::from_str(url)?.application_name("consentd").options(still);
+            // Our statements are short: compiling one takes longer than running it.
+            let settings = [("idle_in_transaction_session_timeout", "15s"), ("jit", "off")];
+            let options = PgConnectOptions::from_str(url)?.application_name("consentd").options(settings);
             // Who asks while the server is away hears so before giving up.
             let pool = PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(Duration::from_secs(5));
             let pool = pool.connect_with(options).await?;

@@ -31,6 +31,7 @@ mod token;
 mod touched;
 mod vault;
 mod walk;
+mod whole;
 mod withdrawal;
 
 pub use address::{Address, EVERY_PURPOSE, Suppression};
@@ -57,6 +58,7 @@ pub use tenant::{NewTenant, Tenant};
 pub use token::{Link, NewLink};
 pub use vault::{MasterKey, Sealed, TenantKey, Vault, VaultError};
 pub use walk::{Difference, RemoteSummary, Seen, Stranger, Walk};
+pub use whole::{LinesPage, OpenedKeys, Place, StandingsPage, WholeLine};
 pub use withdrawal::{NewWithdrawal, Phase, Waiting, Withdrawal, scope_word};
 
 pub(crate) use address::{addresses_of_mailboxes, mailboxes_by_mac, suppressed};

@@ -7,7 +7,7 @@ use crate::store::{Store, StoreError, TenantKey, Tx};
 use std::collections::HashMap;
 use uuid::Uuid;
 
-fn open_person(key: &TenantKey, address: AddressId, sealed: &[u8]) -> Result<[u8; 32], StoreError> {
+pub(crate) fn open_person(key: &TenantKey, address: AddressId, sealed: &[u8]) -> Result<[u8; 32], StoreError> {
     let plain = key.open(address.0, "person", sealed)?;
     plain.as_slice().try_into().map_err(|_| StoreError::Corrupt { table: "subject_key", column: "sealed" })
 }

@@ -99,14 +99,6 @@ impl Store {
         rows.into_iter().map(Kept::try_from).collect()
     }
 
-    /// How many kept standings no line of the history speaks of.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn stray_standings(&self, tenant: TenantId) -> Result<i64, StoreError> {
-        Ok(self.db.q(sql!("standing/strays")).bind(tenant.0).one::<(i64,)>().await?.0)
-    }
-
     /// How many addresses are in which state.
     ///
     /// # Errors

@@ -102,6 +102,12 @@ pub struct TenantKey {
     key: SecretBox<[u8; 32]>,
 }
 
+impl Clone for TenantKey {
+    fn clone(&self) -> Self {
+        Self::for_person(self.tenant, *self.key.expose_secret())
+    }
+}
+
 impl TenantKey {
     /// Seals a secret of this tenant for one place.
     ///

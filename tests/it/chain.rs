@@ -8,6 +8,8 @@ use consentd::service::consent::Saying;
 use consentd::store::{Address, Db, Tenant, TenantKey};
 use serde_json::json;
 use sqlx::AssertSqlSafe;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 on_both_engines!(
     every_change_of_a_single_field_is_found,
@@ -16,6 +18,7 @@ on_both_engines!(
     an_erasure_keeps_the_chain_and_takes_the_content,
     rebuilding_gives_identical_standings,
     a_history_that_grows_meanwhile_is_sound,
+    a_check_tells_how_far_it_is_and_can_be_stopped,
 );
 
 const LINES: i64 = 8;
@@ -140,6 +143,9 @@ async fn every_change_of_a_single_field_is_found(engine: Engine) {
         format!("purpose_id = CASE WHEN purpose_id IS NULL THEN {second} ELSE NULL END"),
         "kind = CASE kind WHEN 'accepted' THEN 'imported' ELSE 'accepted' END".to_owned(),
         "kind = 'never_heard_of'".to_owned(),
+        // What stands between the fields and lines of a page while it is read.
+        "kind = kind || ';'".to_owned(),
+        "actor = actor || ',1'".to_owned(),
         "actor = CASE actor WHEN 'recipient' THEN 'operator' ELSE 'recipient' END".to_owned(),
         "recorded_at = recorded_at + 1".to_owned(),
         "detail = COALESCE(detail, 0) + 1".to_owned(),
@@ -327,4 +333,21 @@ async fn a_history_that_grows_meanwhile_is_sound(engine: Engine) {
     tokio::join!(write, check);
     assert_eq!(world.core.verify(&tenant, &key).await.unwrap().lines, 41);
     world.end().await;
+}
+
+async fn a_check_tells_how_far_it_is_and_can_be_stopped(engine: Engine) {
+    let attacked = attacked(engine).await;
+    let told = AtomicI64::new(0);
+    let found = attacked
+        .world
+        .core
+        .verify_watched(&attacked.tenant, &attacked.key, &|line| {
+            told.store(line, Ordering::SeqCst);
+            ControlFlow::Break(())
+        })
+        .await
+        .unwrap();
+    assert!(found.stopped && !found.is_sound() && found.broken_at.is_none(), "{found:?}");
+    assert_eq!(told.load(Ordering::SeqCst), LINES);
+    attacked.world.end().await;
 }

@@ -50,9 +50,7 @@ impl Session<'_> {
             return Ok(());
         }
         // A job that still runs can land whatever the clock says.
-        if known.held == Held::Unknown
-            && tx.open_additions(tenant, connection, &[mailbox]).await?.contains(&mailbox)
-        {
+        if known.held == Held::Unknown && tx.open_additions(tenant, connection, &[mailbox]).await?.contains(&mailbox) {
             return Ok(());
         }
         if look.mailable() {

@@ -1,0 +1,1 @@
+SELECT COUNT(*) FROM standing WHERE tenant_id = $1
