@@ -33,7 +33,7 @@ impl Import<'_> {
         mut rows: Vec<Parsed>,
         progress: &Progress<'_>,
     ) -> Result<ControlFlow<()>, ServiceError> {
-        rows.sort_by_key(|row| row.people.first().map(|(_, mac)| *mac));
+        rows.sort_by_cached_key(|row| row.people.first().map(|(_, mac)| *mac));
         let mut rest = rows.as_slice();
         while !rest.is_empty() {
             let known = if self.quiet { self.pass_known(rest).await? } else { 0 };
