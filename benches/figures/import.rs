@@ -72,7 +72,7 @@ async fn beside_writers(options: &Options, rows: u64, limit: &str) -> anyhow::Re
     let writers = async {
         let (mut count, mut longest) = (0, Duration::ZERO);
         loop {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            house.core.clock.sleep(Duration::from_millis(20)).await;
             let start = Instant::now();
             let mut tx = store.begin().await?;
             tx.lock_head(house.tenant.id).await?;
