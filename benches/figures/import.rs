@@ -8,7 +8,7 @@ use consentd::source::csv::Sheet;
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Rows unless told otherwise.
 const ROWS: u64 = 1_000_000;
@@ -55,7 +55,43 @@ pub async fn measure(options: &Options) -> anyhow::Result<Vec<Figure>> {
         ratio: None,
         met: Some(peak <= 150),
     });
+    figures.push(beside_writers(options, rows.min(100_000), &limit).await?);
     Ok(figures)
+}
+
+/// Imports while somebody else comes for the writer all the time, as deliveries do.
+async fn beside_writers(options: &Options, rows: u64, limit: &str) -> anyhow::Result<Figure> {
+    let house = House::build(options).await?;
+    let file = house.folder.path().join("export.csv");
+    write_export(&file, rows)?;
+    let store = &house.core.store;
+    let writers = async {
+        let (mut count, mut longest) = (0, Duration::ZERO);
+        loop {
+            house.core.clock.sleep(Duration::from_millis(20)).await;
+            let start = Instant::now();
+            let mut tx = store.begin().await?;
+            tx.lock_head(house.tenant.id).await?;
+            tx.commit().await?;
+            (count, longest) = (count + 1, longest.max(start.elapsed()));
+            if store.head(house.tenant.id).await?.seq >= i64::try_from(rows)? {
+                return anyhow::Ok((count, longest));
+            }
+        }
+    };
+    let (seconds, (count, longest)) = tokio::try_join!(import(&house, &file, ImportMode::Records, false), writers)?;
+    let measured = rate(rows, seconds);
+    Ok(Figure {
+        work: format!("import, {rows} rows, beside a writer every 20 ms"),
+        bar: "–".into(),
+        measured: format!(
+            "{measured:.0} rows/s; {count} writers waited {:.0} ms at the most",
+            longest.as_secs_f64() * 1e3
+        ),
+        limit: limit.to_owned(),
+        ratio: None,
+        met: None,
+    })
 }
 
 async fn import(house: &House, file: &Path, mode: ImportMode, dry: bool) -> anyhow::Result<f64> {

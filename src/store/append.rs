@@ -8,13 +8,13 @@ use crate::clock::Timestamp;
 use crate::domain::chain::{self, Header};
 use crate::domain::fold::Standing;
 use crate::domain::ids::{AddressId, MailboxId, PurposeId, StatementId, TenantId};
-use crate::random::{self, Random};
+use crate::random::{self, Drawn, Random};
 use crate::store::db::sql;
 use crate::store::{Head, Kept, Line, NewLine, Purpose, Sealed, StoreError, Tenant, TenantKey, Tx};
 use std::collections::HashMap;
 
 /// Lines sealed before whoever waits beside gets a turn.
-const TURN: usize = 32;
+const TURN: usize = 8;
 
 /// Whose history lines are appended to.
 #[derive(Clone, Copy)]
@@ -48,7 +48,9 @@ impl Before {
     ///
     /// Persons without a key get one; an erased person's lines are sealed under a key that is then forgotten.
     pub(crate) async fn seal(mut self, whose: Whose<'_>, lines: &[NewLine]) -> Result<Ready, StoreError> {
-        let Whose { tenant, key, random, now } = whose;
+        let Whose { tenant, key, now, .. } = whose;
+        // A person's key and two nonces a line.
+        let random = &Drawn::from(whose.random, lines.len() * 80);
         let mut ready =
             Ready { head: self.head, lines: Vec::with_capacity(lines.len()), keys: Vec::new(), kept: Vec::new() };
         for (n, (line, id)) in lines.iter().zip(random::uuids(lines.len(), now, random)).enumerate() {

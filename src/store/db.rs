@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Rows that SQLite's thread may be ahead of whoever takes them; each time it is further, both threads stop.
-const ROWS_AHEAD: usize = 1_000;
+const ROWS_AHEAD: usize = 250;
 
 /// Statements that the writer of SQLite keeps prepared; an import uses a hundred in turn.
 const WRITER_STATEMENTS: usize = 250;
@@ -144,6 +144,13 @@ impl Args {
         }
     }
 
+    pub(super) fn reserve(&mut self, values: usize) {
+        match self {
+            Self::Sqlite(args) => args.reserve(values, 0),
+            Self::Pg(args) => args.reserve(values, 0),
+        }
+    }
+
     pub(super) fn add<'t, T: Bind<'t>>(&mut self, value: T) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(args) => args.add(value),
@@ -188,7 +195,7 @@ impl Db {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(30))
-            .pragma("cache_size", "-32768")
+            .pragma("cache_size", "-24576")
             .pragma("wal_autocheckpoint", "4000")
             .pragma("temp_store", "memory")
             .row_buffer_size(ROWS_AHEAD);
@@ -201,7 +208,7 @@ impl Db {
             .await?;
         let read = SqlitePoolOptions::new()
             .max_connections(connections.max(1))
-            .connect_with(options.create_if_missing(false).read_only(true).pragma("cache_size", "-8192"))
+            .connect_with(options.create_if_missing(false).read_only(true).pragma("cache_size", "-4096"))
             .await?;
         Ok(Self::Sqlite { read, write, waiting: Arc::default() })
     }

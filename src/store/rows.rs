@@ -60,6 +60,7 @@ fn take_rows<T>(
     let (rows, others) = rest.split_at(length);
     *rest = others;
     let mut args = Args::none(engine);
+    args.reserve(columns * length);
     let text = match engine {
         Engine::Sqlite => sql.sqlite,
         Engine::Pg => sql.pg,

@@ -12,6 +12,7 @@ use consentd_provider::EmailAddress;
 use serde_json::json;
 use std::io::Cursor;
 use std::ops::ControlFlow;
+use tokio::sync::Notify;
 
 on_both_engines!(
     an_export_creates_records_and_never_asked_addresses,
@@ -26,6 +27,8 @@ on_both_engines!(
     acceptances_from_before_need_the_policy_two_approvers_and_evidence,
     rejected_lines_come_back_with_their_reason,
     an_import_can_be_stopped_between_batches,
+    whoever_waits_for_the_writer_gets_it_amid_an_import,
+    the_earlier_row_of_a_file_wins_in_whatever_order_rows_are_written,
 );
 
 async fn take(
@@ -343,5 +346,49 @@ async fn an_import_can_be_stopped_between_batches(engine: Engine) {
     let rest = run(&world, (&tenant, &key), ImportMode::Records, &text).await;
     assert_eq!((rest.records_unchanged, rest.records_created), (1_000, 1_500));
     assert_eq!(reasons(&world, &tenant).await, [(Reason::NotAsked, 2_500)]);
+    world.end().await;
+}
+
+/// Nobody waits at first, so the second slice would share the first one's transaction with all others.
+async fn whoever_waits_for_the_writer_gets_it_amid_an_import(engine: Engine) {
+    let world = World::new(engine).await;
+    let (tenant, key) = world.tenant("pool").await;
+    let rows: Vec<String> = (0..4_000).map(|n| format!("{n};p{n}@example.org\n")).collect();
+    let text = format!("id;email\n{}", rows.concat());
+    let options = ImportOptions::new(ImportMode::Records, "file.csv", "office");
+    let started = Notify::new();
+    let progress = |_: &ImportReport| {
+        started.notify_one();
+        ControlFlow::Continue(())
+    };
+    let file = Box::new(Cursor::new(text.into_bytes()));
+    let import = world.core.run_import(&tenant, &key, file, None, &options, &progress);
+    let waiter = async {
+        started.notified().await;
+        let mut tx = world.core.store.begin().await.unwrap();
+        tx.lock_head(tenant.id).await.unwrap().seq
+    };
+    let (report, seen) = tokio::join!(import, waiter);
+    assert_eq!(report.unwrap().records_created, 4_000);
+    assert!(seen > 0 && seen < 4_000 && seen % 1_000 == 0, "the writer came in after whole slices only: {seen}");
+    world.end().await;
+}
+
+async fn the_earlier_row_of_a_file_wins_in_whatever_order_rows_are_written(engine: Engine) {
+    let world = World::new(engine).await;
+    let (tenant, key) = world.tenant("pool").await;
+    let first = (0..1_200).map(|n| format!("{n};p{n}@example.org\n"));
+    let again = (0..1_200).map(|n| format!("{n};q{n}@example.org\n"));
+    let text = format!("id;email\n{}", first.chain(again).collect::<String>());
+    let options = ImportOptions::new(ImportMode::Records, "file.csv", "office");
+    let (report, rejects) = take(&world, (&tenant, &key), &options, &text, false).await;
+    assert_eq!(verdicts(&report), [(Verdict::New, 1_200), (Verdict::Duplicate, 1_200)]);
+    let lines: Vec<&str> = rejects.lines().skip(1).filter_map(|line| line.split(';').next()).collect();
+    let expected: Vec<String> = (1_202..2_402).map(|line| line.to_string()).collect();
+    assert_eq!(lines, expected, "rejected lines stand in the order of the file");
+    for n in [0, 1, 600, 1_199] {
+        assert_eq!(status(&world, (&tenant, &key), &format!("p{n}@example.org")).await, Some(State::NotAsked));
+        assert_eq!(status(&world, (&tenant, &key), &format!("q{n}@example.org")).await, None);
+    }
     world.end().await;
 }

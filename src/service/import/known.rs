@@ -15,7 +15,7 @@ pub(super) struct Known {
     standings: HashMap<(MailboxId, PurposeId), Standing>,
     spellings: HashMap<MailboxId, Vec<Address>>,
     suppressed: HashMap<[u8; 32], Vec<PurposeId>>,
-    /// Mailboxes that records hold, and whether one of these is outside the bin.
+    /// Mailboxes that records hold, and whether one of these is outside the bin; looked up where `places` asked for it.
     pub(super) in_crm: HashMap<MailboxId, bool>,
 }
 
@@ -25,6 +25,7 @@ impl Known {
         tenant: TenantId,
         purposes: &[PurposeId],
         macs: impl Iterator<Item = [u8; 32]>,
+        places: bool,
         now: Timestamp,
     ) -> Result<Self, StoreError> {
         let macs: Vec<[u8; 32]> = macs.collect::<BTreeSet<_>>().into_iter().collect();
@@ -50,7 +51,9 @@ impl Known {
             known.standings.extend(best);
         }
         known.spellings = addresses_of_mailboxes(ask, tenant, &ids).await?;
-        known.in_crm = mailboxes_in_crm(ask, tenant, &ids).await?;
+        if places {
+            known.in_crm = mailboxes_in_crm(ask, tenant, &ids).await?;
+        }
         Ok(known)
     }
 

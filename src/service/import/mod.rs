@@ -39,7 +39,7 @@ const SLICES_AHEAD: usize = 2;
 
 /// Rows of an export that are held and sorted by mailbox before they are written, so that a slice touches one part of an
 /// index and not all of it. More would write less and hold more.
-const WINDOW: usize = 16 * SLICE;
+const WINDOW: usize = 8 * SLICE;
 
 /// Called after every batch with what was done so far; says whether to go on.
 pub type Progress<'a> = dyn Fn(&ImportReport) -> ControlFlow<()> + Send + Sync + 'a;
@@ -206,7 +206,9 @@ impl Import<'_> {
             _ => vec![self.purpose],
         };
         let macs = rows.iter().flat_map(|row| row.people.iter().map(|(_, mac)| *mac));
-        Ok(Known::load(ask, self.tenant.id, &purposes, macs, self.core.now()).await?)
+        // An export says itself what the CRM holds.
+        let places = self.options.mode != ImportMode::Records;
+        Ok(Known::load(ask, self.tenant.id, &purposes, macs, places, self.core.now()).await?)
     }
 
     async fn judge_list(&mut self, rows: &[Parsed]) -> Result<(), ServiceError> {

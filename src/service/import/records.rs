@@ -174,7 +174,7 @@ impl<'c> Import<'c> {
         kept: Option<Record>,
         known: &Known,
     ) {
-        let addresses = row.people.iter().map(|(email, mac)| self.address(work, (email, mac), row, known)).collect();
+        let addresses = row.people.iter().map(|(email, mac)| address(work, (email, mac), row, known)).collect();
         let id = || RecordId(work.ids.next(|ids| &mut ids.records));
         let record = merged(kept.as_ref(), contact, self.options.kind, addresses, id);
         match kept {
@@ -190,36 +190,6 @@ impl<'c> Import<'c> {
         }
     }
 
-    /// The subject of an address: the known one, or a new one that nobody ever asked.
-    #[expect(clippy::unused_self, reason = "reads like its siblings")]
-    fn address<'r>(
-        &self,
-        work: &mut RecordWork<'_, 'r>,
-        (email, mac): (&EmailAddress, &[u8; 32]),
-        row: &'r Parsed,
-        known: &Known,
-    ) -> (AddressId, MailboxId) {
-        let mailbox = known.mailbox(mac).unwrap_or_else(|| {
-            *work.fresh.mailboxes.entry(*mac).or_insert_with(|| {
-                let mailbox = MailboxId(work.ids.next(|ids| &mut ids.mailboxes));
-                work.mailboxes.push((mailbox, *mac));
-                mailbox
-            })
-        });
-        if let Some(kept) = known.spellings(mailbox).iter().find(|spelling| spelling.email == *email) {
-            return (kept.id, mailbox);
-        }
-        if let Some(id) = work.fresh.addresses.get(email) {
-            return (*id, mailbox);
-        }
-        let id = AddressId(work.ids.next(|ids| &mut ids.addresses));
-        let address = Address { id, mailbox, email: email.clone(), role: is_role(email) };
-        work.fresh.addresses.insert(email.clone(), address.id);
-        work.found.push((row, known.suppressed(mac).to_vec()));
-        work.addresses.push(address);
-        (id, mailbox)
-    }
-
     pub(super) fn evidence(&self, row: &Parsed, contact: &Contact) -> Value {
         let mut evidence = json!({ "file": self.options.file, "line": row.line, "operator": self.options.who });
         if let (Some(map), false) = (evidence.as_object_mut(), contact.crm_id.is_empty()) {
@@ -230,6 +200,34 @@ impl<'c> Import<'c> {
         }
         evidence
     }
+}
+
+/// The subject of an address: the known one, or a new one that nobody ever asked.
+fn address<'r>(
+    work: &mut RecordWork<'_, 'r>,
+    (email, mac): (&EmailAddress, &[u8; 32]),
+    row: &'r Parsed,
+    known: &Known,
+) -> (AddressId, MailboxId) {
+    let mailbox = known.mailbox(mac).unwrap_or_else(|| {
+        *work.fresh.mailboxes.entry(*mac).or_insert_with(|| {
+            let mailbox = MailboxId(work.ids.next(|ids| &mut ids.mailboxes));
+            work.mailboxes.push((mailbox, *mac));
+            mailbox
+        })
+    });
+    if let Some(kept) = known.spellings(mailbox).iter().find(|spelling| spelling.email == *email) {
+        return (kept.id, mailbox);
+    }
+    if let Some(id) = work.fresh.addresses.get(email) {
+        return (*id, mailbox);
+    }
+    let id = AddressId(work.ids.next(|ids| &mut ids.addresses));
+    let address = Address { id, mailbox, email: email.clone(), role: is_role(email) };
+    work.fresh.addresses.insert(email.clone(), address.id);
+    work.found.push((row, known.suppressed(mac).to_vec()));
+    work.addresses.push(address);
+    (id, mailbox)
 }
 
 /// A row whose addresses are all unreadable still is a record: it must not keep an address that the CRM no longer has.

@@ -8,23 +8,32 @@ use crate::service::import::records::RecordWork;
 use crate::service::import::{Import, Progress, SLICE, SLICES, SLICES_AHEAD};
 use crate::store::{Address, EVERY_PURPOSE, Kept, Keyed, NewLine, NewWithdrawal, Tx, Whose};
 use consentd_provider::Scope;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 use std::ops::ControlFlow;
 
 /// Lines made ready before the database's answers get a turn.
-const TURN: usize = 32;
+const TURN: usize = 8;
 
-impl Import<'_> {
+/// Rows with what they lead to.
+type Judged<'c, 'r> = (&'r [Parsed], RecordWork<'c, 'r>);
+
+impl<'c> Import<'c> {
     /// Judges rows and stores nothing.
     pub(super) async fn check_records(&mut self, rows: &[Parsed]) -> Result<(), ServiceError> {
-        let (first, second) = rows.split_at(rows.len().min(SLICE));
-        let mut readers = [(); SLICES_AHEAD].map(|()| self.core.store.db.clone());
-        let [one, two] = &mut readers;
-        let works = tokio::join!(self.weigh_records(one, first), self.weigh_records(two, second));
-        for (rows, work) in [(first, works.0?), (second, works.1?)] {
+        for (rows, work) in self.weigh_beside(rows).await? {
             self.account(rows, work);
         }
         Ok(())
+    }
+
+    /// Judges the next two slices at a time, each on a reader of its own.
+    async fn weigh_beside<'r>(&self, rows: &'r [Parsed]) -> Result<[Judged<'c, 'r>; SLICES_AHEAD], ServiceError> {
+        let (first, rest) = rows.split_at(rows.len().min(SLICE));
+        let (second, _) = rest.split_at(rest.len().min(SLICE));
+        let mut readers = [(); SLICES_AHEAD].map(|()| self.core.store.db.clone());
+        let [one, two] = &mut readers;
+        let (one, two) = tokio::try_join!(self.weigh_records(one, first), self.weigh_records(two, second))?;
+        Ok([(first, one), (second, two)])
     }
 
     /// Writes the rows in the order of their mailboxes. Says whether to go on.
@@ -33,7 +42,7 @@ impl Import<'_> {
         mut rows: Vec<Parsed>,
         progress: &Progress<'_>,
     ) -> Result<ControlFlow<()>, ServiceError> {
-        rows.sort_by_key(|row| row.people.first().map(|(_, mac)| *mac));
+        rows.sort_by_cached_key(|row| row.people.first().map(|(_, mac)| *mac));
         let mut rest = rows.as_slice();
         while !rest.is_empty() {
             let known = if self.quiet { self.pass_known(rest).await? } else { 0 };
@@ -55,13 +64,8 @@ impl Import<'_> {
     /// Passes over the next slices if all they say is there already, so that no writer is kept waiting for nothing. Returns
     /// how many rows that were.
     async fn pass_known(&mut self, rows: &[Parsed]) -> Result<usize, ServiceError> {
-        let (first, rest) = rows.split_at(rows.len().min(SLICE));
-        let (second, _) = rest.split_at(rest.len().min(SLICE));
-        let mut readers = [(); SLICES_AHEAD].map(|()| self.core.store.db.clone());
-        let [one, two] = &mut readers;
-        let works = tokio::join!(self.weigh_records(one, first), self.weigh_records(two, second));
         let mut passed = 0;
-        for (rows, work) in [(first, works.0?), (second, works.1?)] {
+        for (rows, work) in self.weigh_beside(rows).await? {
             if !work.is_nothing() {
                 break;
             }
@@ -149,28 +153,43 @@ impl Import<'_> {
     /// The lines that new addresses begin their history with.
     async fn lines(&self, work: &RecordWork<'_, '_>) -> Vec<NewLine> {
         let mut lines = Vec::with_capacity(work.addresses.len());
-        for (n, (address, (row, suppressed))) in work.addresses.iter().zip(&work.found).enumerate() {
+        for (n, (Address { id, mailbox, email, .. }, (row, suppressed))) in
+            work.addresses.iter().zip(&work.found).enumerate()
+        {
             if n % TURN == TURN - 1 {
                 tokio::task::yield_now().await;
             }
             let evidence = row.contact.as_ref().map_or(Value::Null, |contact| self.evidence(row, contact));
-            let line = |purpose, kind, actor| NewLine {
-                address: address.id,
-                mailbox: address.mailbox,
+            let payload: Map<String, Value> = [
+                ("address".to_owned(), email.as_str().into()),
+                ("evidence".to_owned(), evidence),
+                ("act".to_owned(), Value::Null),
+            ]
+            .into_iter()
+            .collect();
+            let line = |purpose, kind, actor, payload| NewLine {
+                address: *id,
+                mailbox: *mailbox,
                 purpose,
                 kind,
                 actor,
                 detail: None,
-                payload: json!({ "address": address.email.as_str(), "evidence": evidence, "act": Value::Null }),
+                payload,
                 new_address: true,
             };
-            lines.push(line(None, Kind::Imported, Actor::Operator));
+            let payload = Value::Object(payload);
             let purposes: Vec<Option<PurposeId>> = if suppressed.contains(&EVERY_PURPOSE) {
                 vec![None]
             } else {
                 suppressed.iter().copied().map(Some).collect()
             };
-            lines.extend(purposes.into_iter().map(|purpose| line(purpose, Kind::SuppressionMatched, Actor::System)));
+            let matched = purposes.into_iter().map(|purpose| (purpose, payload.clone())).collect::<Vec<_>>();
+            lines.push(line(None, Kind::Imported, Actor::Operator, payload));
+            lines.extend(
+                matched
+                    .into_iter()
+                    .map(|(purpose, payload)| line(purpose, Kind::SuppressionMatched, Actor::System, payload)),
+            );
         }
         lines
     }
