@@ -28,6 +28,7 @@ pub(crate) async fn watch(core: Core, wake: Wake, stop: Stop) {
 
 async fn round(core: &Core, wake: &Wake, expire_at: &mut Timestamp) -> Result<(), ServiceError> {
     core.watch_withdrawals().await?;
+    core.watch_floods().await?;
     if core.now() >= *expire_at {
         *expire_at = core.now() + EXPIRY;
         let expired = core.expire().await?;

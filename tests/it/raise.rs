@@ -72,6 +72,7 @@ const ELSEWHERE: [(&str, &str); 28] = [
     ("claim::keep", "changes an owner"),
     ("claim::release", "changes an owner"),
     ("claim::renew", "changes an owner"),
+    ("alarm::watch_floods", "writes incidents"),
     ("alarm::watch_withdrawals", "writes incidents"),
     ("audience::audience_page", "reads"),
     ("audience::audience_summary", "reads"),
