@@ -431,7 +431,7 @@ CREATE TABLE event (
     PRIMARY KEY (connection_id, fingerprint)
 );
 -- For noticing floods.
-CREATE INDEX event_withdrawn ON event (connection_id, seen_at) WHERE disposition = 'withdrawn';
+CREATE INDEX event_withdrawn ON event (seen_at, tenant_id, connection_id) WHERE disposition = 'withdrawn';
 
 -- Bulk jobs that a provider still works on.
 CREATE TABLE job (

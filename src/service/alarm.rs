@@ -1,9 +1,14 @@
-//! What a person should be told: withdrawals that are late, webhooks that do not reach us.
+//! What a person should be told: withdrawals that are late or come in floods, webhooks that do not reach us.
 
+use crate::clock::MINUTE;
 use crate::service::{Core, ServiceError};
 use crate::store::Connection;
 use consentd_provider::{HookMode, HookState};
 use std::collections::HashSet;
+
+/// More withdrawals than this within ten minutes, and more than 2 % of all that are held, make an operator look
+/// (reliability A16).
+const FLOOD: i64 = 50;
 
 impl Core {
     /// To be called when the clock was put back, and when a daemon begins: nothing that was to wait for minutes waits
@@ -39,7 +44,7 @@ impl Core {
             let detail = format!(
                 "{} withdrawals are not in effect at the provider, the oldest for {} minutes",
                 one.count,
-                (now - one.oldest) / crate::clock::MINUTE
+                (now - one.oldest) / MINUTE
             );
             tx.raise(one.tenant, one.connection, "withdrawal_late", one.connection.0, &detail, now).await?;
         }
@@ -48,6 +53,32 @@ impl Core {
         }
         tx.commit().await?;
         Ok(late.len())
+    }
+
+    /// A flood of unsubscriptions is applied all the same; but a person should look whether it is forged. Returns how many
+    /// connections are flooded.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`].
+    pub async fn watch_floods(&self) -> Result<usize, ServiceError> {
+        let now = self.now();
+        let mut floods = Vec::new();
+        for (tenant, connection, withdrawn) in self.store.recent_withdrawals(now - 10 * MINUTE, FLOOD).await? {
+            let base: i64 = self.store.held_counts(tenant, connection).await?.into_iter().map(|(_, held)| held).sum();
+            if withdrawn > base * 2 / 100 {
+                floods.push((tenant, connection, withdrawn));
+            }
+        }
+        if floods.is_empty() {
+            return Ok(0);
+        }
+        let mut tx = self.store.begin().await?;
+        for (tenant, connection, withdrawn) in &floods {
+            let detail = format!("{withdrawn} people were withdrawn by webhooks within ten minutes");
+            tx.raise(*tenant, *connection, "unsubscribe_flood", connection.0, &detail, now).await?;
+        }
+        tx.commit().await?;
+        Ok(floods.len())
     }
 
     /// Looks at a connection's webhook registrations, puts them right if `mode` says so, and tells a person what is

@@ -22,9 +22,6 @@ const BYTES: i64 = 64 * 1024;
 /// that was broken off in between is read again, and its first events are repeats then.
 const TOGETHER: usize = 256;
 
-/// Withdrawals within ten minutes that make an operator look (reliability A16): at least this many.
-const FLOOD: i64 = 50;
-
 /// What is applied with one commit.
 #[derive(Default)]
 struct Pile<'a> {
@@ -127,11 +124,6 @@ impl Core {
             tx.repeat_events(tenant, connection, &fingerprints).await?;
         }
         self.finish(&mut tx, tenant, pile, &fresh, &words).await?;
-        let heard_from: BTreeMap<ConnectionId, &KeptDelivery> =
-            fresh.iter().map(|heard| (heard.delivery.connection, heard.delivery)).collect();
-        for delivery in heard_from.into_values() {
-            self.watch_for_floods(&mut tx, delivery).await?;
-        }
         tx.commit().await?;
         count(&fresh, &words);
         Ok(())
@@ -201,22 +193,6 @@ impl Core {
         let detail = format!("a delivery was kept and not applied: {why}");
         tx.raise(delivery.tenant, delivery.connection, "quarantine", delivery.connection.0, &detail, self.now())
             .await?;
-        Ok(())
-    }
-
-    /// A flood of unsubscriptions is applied all the same; but a person should look whether it is forged.
-    async fn watch_for_floods(&self, tx: &mut Tx, delivery: &KeptDelivery) -> Result<(), ServiceError> {
-        let now = self.now();
-        let (tenant, connection): (TenantId, ConnectionId) = (delivery.tenant, delivery.connection);
-        let recent = tx.recent_withdrawals(tenant, connection, now - 10 * MINUTE).await?;
-        if recent < FLOOD {
-            return Ok(());
-        }
-        let base = tx.held_count(tenant, connection).await?;
-        if recent > FLOOD.max(base * 2 / 100) {
-            let detail = format!("{recent} people were withdrawn by webhooks within ten minutes");
-            tx.raise(tenant, connection, "unsubscribe_flood", connection.0, &detail, now).await?;
-        }
         Ok(())
     }
 }

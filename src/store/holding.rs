@@ -4,12 +4,10 @@ use crate::clock::Timestamp;
 use crate::domain::ids::{AddressId, ConnectionId, MailboxId, RunId, TenantId};
 use crate::domain::plan::Held;
 use crate::store::address::hex_list;
-use crate::store::db::{Sql, sql};
+use crate::store::db::sql;
 use crate::store::{Store, StoreError, Tx};
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
-
-const COUNTS: Sql = sql!("holding/counts");
 
 /// What we believe a provider holds about a mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +148,7 @@ impl Store {
         tenant: TenantId,
         connection: ConnectionId,
     ) -> Result<Vec<(String, i64)>, StoreError> {
-        self.db.q(COUNTS).bind(tenant.0).bind(connection.0).all().await
+        self.db.q(sql!("holding/counts")).bind(tenant.0).bind(connection.0).all().await
     }
 
     /// Mailboxes of whom anything was said after that line of the history.
@@ -222,15 +220,6 @@ impl Tx {
         let query = self.q(sql!("ledger/unanswered_removal")).bind(tenant.0).bind(connection.0).bind(mailbox.0);
         let (lines,): (i64,) = query.bind(since).one().await?;
         Ok(lines > 0)
-    }
-
-    /// How many mailboxes a connection has a belief about, inside this transaction.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn held_count(&mut self, tenant: TenantId, connection: ConnectionId) -> Result<i64, StoreError> {
-        let counts: Vec<(String, i64)> = self.q(COUNTS).bind(tenant.0).bind(connection.0).all().await?;
-        Ok(counts.into_iter().map(|(_, count)| count).sum())
     }
 
     /// What we believe about these mailboxes; those never spoken of are missing from the map.

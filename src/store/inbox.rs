@@ -139,6 +139,22 @@ impl Store {
         Ok(row.map(KeptDelivery::from))
     }
 
+    /// Connections with more than `most` events that withdrew somebody since `since`, and how many.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn recent_withdrawals(
+        &self,
+        since: Timestamp,
+        most: i64,
+    ) -> Result<Vec<(TenantId, ConnectionId, i64)>, StoreError> {
+        let rows: Vec<(Uuid, Uuid, i64)> = self.db.q(sql!("event/recent")).bind(since).bind(most).all().await?;
+        Ok(rows
+            .into_iter()
+            .map(|(tenant, connection, events)| (TenantId(tenant), ConnectionId(connection), events))
+            .collect())
+    }
+
     /// What came of the events of a connection: kind, disposition, how many, how often repeated.
     ///
     /// # Errors
@@ -291,19 +307,5 @@ impl Tx {
             rest = later;
         }
         Ok(())
-    }
-
-    /// How many events since `since` withdrew somebody.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn recent_withdrawals(
-        &mut self,
-        tenant: TenantId,
-        connection: ConnectionId,
-        since: Timestamp,
-    ) -> Result<i64, StoreError> {
-        let query = self.q(sql!("event/recent")).bind(tenant.0).bind(connection.0).bind(since);
-        Ok(query.one::<(i64,)>().await?.0)
     }
 }

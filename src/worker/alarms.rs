@@ -42,6 +42,7 @@ async fn round(core: &Core, wake: &Wake, times: &mut Times) -> Result<(), Servic
     }
     times.before = now;
     core.watch_withdrawals().await?;
+    core.watch_floods().await?;
     if now >= times.expire_at {
         times.expire_at = now + EXPIRY;
         let expired = core.expire().await?;

@@ -65,13 +65,14 @@ const WALKED: [&str; 32] = [
 ];
 
 /// Not called, because they say nothing of a person.
-const ELSEWHERE: [(&str, &str); 30] = [
+const ELSEWHERE: [(&str, &str); 31] = [
     ("link::show_link", "reads"),
     ("alarm::watch_hooks", "writes incidents"),
     ("claim::claim", "changes an owner"),
     ("claim::keep", "changes an owner"),
     ("claim::release", "changes an owner"),
     ("claim::renew", "changes an owner"),
+    ("alarm::watch_floods", "writes incidents"),
     ("alarm::watch_withdrawals", "writes incidents"),
     ("alarm::shorten_waits", "changes when something is tried again"),
     ("audience::audience_page", "reads"),

@@ -2,6 +2,7 @@
 
 use crate::people::{Silent, accept, active, ask};
 use crate::served::{incidents, run_sql, with_toy};
+use crate::tin;
 use crate::toy;
 use crate::world::{Engine, START, World, on_both_engines};
 use consentd::clock::{DAY, HOUR, MINUTE, SECOND, Timestamp};
@@ -10,11 +11,13 @@ use consentd::service::Core;
 use consentd::service::steer::ConnectionChange;
 use consentd::store::{Address, Connection, Tenant};
 use consentd_provider::HookMode;
+use serde_json::json;
 
 on_both_engines!(
     a_bell_that_was_missed_rings_once_and_never_twice_at_the_same_time,
     bells_follow_the_clock_on_the_wall_through_daylight_saving,
     a_withdrawal_that_is_late_is_an_alarm_until_it_is_in_effect,
+    a_flood_of_unsubscriptions_is_applied_and_an_alarm,
     lost_registrations_are_reported_or_put_right,
     requests_expire_once_and_consents_lapse_slowly,
 );
@@ -119,6 +122,27 @@ async fn a_withdrawal_that_is_late_is_an_alarm_until_it_is_in_effect(engine: Eng
     assert_eq!(toy::account(&name).borrow().contacts.get("ada@example.org"), Some(&false));
     assert_eq!(core.watch_withdrawals().await.unwrap(), 0);
     assert!(!incidents(core, &tenant).await.contains(&"withdrawal_late".to_owned()));
+    world.end().await;
+}
+
+async fn a_flood_of_unsubscriptions_is_applied_and_an_alarm(engine: Engine) {
+    let mut world = World::new(engine).await;
+    tin::install(&mut world);
+    let core = &world.core;
+    let (tenant, key) = world.tenant("pool").await;
+    let purpose = core.purpose(&tenant, None).await.unwrap();
+    let connection = tin::connect(&world, &tenant, &key, "main", "1", purpose.id).await;
+    let ada = world.address(&tenant, &key, "ada@example.org").await;
+    let word = |n: u32| json!({ "kind": "unsubscribed", "email": "ada@example.org", "list": "1", "n": n });
+
+    tin::deliver(&world, &connection, &json!((1..=50).map(word).collect::<Vec<_>>()).to_string()).await;
+    assert_eq!(core.watch_floods().await.unwrap(), 0, "not yet a flood");
+    tin::deliver(&world, &connection, &json!([word(51)]).to_string()).await;
+    assert_eq!(core.watch_floods().await.unwrap(), 1);
+    assert_eq!(incidents(core, &tenant).await, ["unsubscribe_flood"]);
+    assert_eq!(core.store.lines_of(tenant.id, ada.id).await.unwrap().len(), 51, "each is in the history");
+    world.clock.advance(10 * MINUTE);
+    assert_eq!(core.watch_floods().await.unwrap(), 0, "it is over");
     world.end().await;
 }
 

@@ -1,2 +1,3 @@
-SELECT CAST(count(*) AS BIGINT) FROM event
-WHERE tenant_id = $1 AND connection_id = $2 AND seen_at > $3 AND disposition = 'withdrawn'
+-- scope: host, alarms watch over all tenants
+SELECT tenant_id, connection_id, CAST(count(*) AS BIGINT) FROM event
+WHERE disposition = 'withdrawn' AND seen_at > $1 GROUP BY tenant_id, connection_id HAVING count(*) > $2
