@@ -15,6 +15,9 @@ use sqlx::{
 use std::str::FromStr;
 use std::time::Duration;
 
+/// Rows that SQLite's thread hands over before it waits for their reader: each wait costs two changes of threads.
+const ROWS: usize = 1_000;
+
 /// A named statement, usually one text for both engines.
 #[derive(Debug, Clone, Copy)]
 pub struct Sql {
@@ -139,6 +142,7 @@ impl Db {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(30))
+            .row_buffer_size(ROWS)
             .pragma("cache_size", "-65536")
             .pragma("wal_autocheckpoint", "4000")
             .pragma("temp_store", "memory");
