@@ -1,12 +1,14 @@
 //! How many calls of each kind a sync makes, so that what is saved stays saved.
 
 use crate::world::{Account, Engine, World, on_both_engines};
+use consentd::clock::{MINUTE, SECOND};
 use consentd::domain::consent::{Act, Actor, Kind, OperatorAct};
 use consentd::domain::contact::{Person, RecordKind};
 use consentd::domain::ids::{AddressId, MailboxId, RecordId};
 use consentd::service::consent::Saying;
 use consentd::store::{Address, Keyed, NewLine, Record};
 use consentd_provider::EmailAddress;
+use consentd_provider::emulator::{Fault, FaultRule};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -16,6 +18,7 @@ on_both_engines!(
     a_change_of_one_in_ten_takes_few_calls_at_brevo,
     a_change_of_one_in_ten_takes_few_calls_at_mailjet,
     who_withdraws_during_an_import_is_taken_off_when_it_ends,
+    nobody_who_withdraws_waits_for_the_quota_of_jobs,
 );
 
 /// People of the CRM who have said yes.
@@ -186,16 +189,43 @@ async fn who_withdraws_during_an_import_is_taken_off_when_it_ends(engine: Engine
     };
     // The import lands although the person has left, and is asked after no later than that.
     while !is_mailable(&world) {
-        assert!(world.core.now() - said_at < consentd::clock::MINUTE, "the import lands");
-        world.clock.advance(consentd::clock::SECOND);
+        assert!(world.core.now() - said_at < MINUTE, "the import lands");
+        world.clock.advance(SECOND);
     }
     while is_mailable(&world) {
-        assert!(world.core.now() - said_at < 2 * consentd::clock::MINUTE, "taken off when the import has ended");
+        assert!(world.core.now() - said_at < 2 * MINUTE, "taken off when the import has ended");
         if !world.step().await {
-            world.clock.advance(consentd::clock::SECOND);
+            world.clock.advance(SECOND);
         }
     }
     world.settle().await;
     assert_eq!(account.mailable(world.core.now()).len(), 199);
+    world.end().await;
+}
+
+async fn nobody_who_withdraws_waits_for_the_quota_of_jobs(engine: Engine) {
+    let (world, account) = ready(engine, "brevo").await;
+    let people = crowd(&world, &account, 0..60).await;
+    world.settle().await;
+    crowd(&world, &account, 60..120).await;
+    let refused = Fault::Throttle(vec![("x-sib-ratelimit-reset".into(), "600".into())]);
+    account.provider().fault(FaultRule { matching: "/v3/processes".into(), times: 1, fault: refused });
+    let asked = |account: &Account| account.provider().log().iter().any(|entry| entry.status == 429);
+    while !asked(&account) {
+        if !world.step().await {
+            world.clock.advance(SECOND);
+        }
+    }
+    leave(&world, &account, &people[..1]).await;
+    let said_at = world.core.now();
+    let list = account.connection.list.clone();
+    while account.provider().truth(world.core.now(), &list, people[0].email.as_str()).mailable() {
+        assert!(world.core.now() - said_at < MINUTE, "the jobs wait, not the person");
+        if !world.step().await {
+            world.clock.advance(SECOND);
+        }
+    }
+    world.settle().await;
+    assert_eq!(account.mailable(world.core.now()).len(), 119);
     world.end().await;
 }

@@ -1,7 +1,6 @@
 //! Calls by what they are for.
 
 use super::stage::Stage;
-use consentd::clock::Timestamp;
 
 /// What calls were for, from the emulator's own record.
 #[derive(Debug, Clone, Copy, Default)]
@@ -20,8 +19,6 @@ pub struct Calls {
     pub other: u64,
     /// Refused for their number.
     pub throttled: u64,
-    /// When the last bulk call and the last of all was made.
-    pub last_add: Timestamp,
 }
 
 impl Calls {
@@ -38,11 +35,11 @@ impl Calls {
                 )
                 | ("PUT", ["contacts" | "REST", ..]) => &mut calls.remove,
                 ("POST", ["contacts", "import" | "batch"] | ["REST", "contactslist", _, "managemanycontacts"]) => {
-                    calls.last_add = call.at;
                     &mut calls.add
                 }
                 ("GET", ["processes", _] | ["REST", "contactslist", _, "managemanycontacts", _]) => &mut calls.poll,
                 ("GET", ["contacts"] | ["REST", "contact" | "listrecipient"]) => &mut calls.walk,
+                ("GET", ["contacts", "attributes"]) => &mut calls.other,
                 ("GET", ["contacts", _] | ["REST", "contact", ..]) => &mut calls.look,
                 _ => &mut calls.other,
             };

@@ -1,6 +1,6 @@
 //! Asking after bulk jobs, seldom enough for the smallest quota.
 
-use crate::clock::{MINUTE, SECOND, Timestamp};
+use crate::clock::{MINUTE, SECOND, Timestamp, micros};
 use crate::service::ServiceError;
 use crate::service::sync::Session;
 use consentd_provider::{JobState, ProviderError, RemoteJob};
@@ -36,6 +36,13 @@ impl Session<'_> {
         let state = match self.account.provider.follow(&*self.account.gateway, &self.account.audience, &remote).await {
             Ok(state) => state,
             Err(ProviderError::Rejected { reason, .. }) => JobState::Failed(reason),
+            // Jobs have a quota of their own at some providers; whoever leaves does not wait for it.
+            Err(ProviderError::Throttled { retry_after: Some(wait) }) => {
+                let mut tx = self.begin().await?;
+                tx.defer_jobs(tenant, connection, self.now() + micros(wait).clamp(SECOND, 5 * MINUTE)).await?;
+                tx.commit().await?;
+                return Ok(false);
+            }
             Err(error) => return Err(error.into()),
         };
         job.polls += 1;

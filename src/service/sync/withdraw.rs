@@ -177,7 +177,8 @@ impl Session<'_> {
     ) -> Result<Vec<(Withdrawal, Option<Look>)>, ServiceError> {
         let walk = self.core.store.walk(self.tenant.id, self.connection.id).await?;
         let pages = walk.as_ref().map_or(0, |walk| usize::try_from(walk.pages).unwrap_or(0));
-        if due.len() > pages.max(BY_NAME) && !self.connection.list.is_empty() {
+        // A look at one person takes a call or two.
+        if due.len() > (pages / 2).max(BY_NAME) && !self.connection.list.is_empty() {
             let began = walk.as_ref().map_or(0, |walk| walk.started_at);
             let under_way = walk.is_some_and(|walk| walk.finished_at.is_none());
             if under_way || due.iter().all(|w| w.run_at > began) {
