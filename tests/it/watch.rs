@@ -133,11 +133,11 @@ async fn a_flood_of_unsubscriptions_is_applied_and_an_alarm(engine: Engine) {
     let purpose = core.purpose(&tenant, None).await.unwrap();
     let connection = tin::connect(&world, &tenant, &key, "main", "1", purpose.id).await;
     let ada = world.address(&tenant, &key, "ada@example.org").await;
-    let word = |n: u32| json!({ "kind": "unsubscribed", "email": "ada@example.org", "list": "1", "n": n });
+    let event = |n: u32| json!({ "kind": "unsubscribed", "email": "ada@example.org", "list": "1", "n": n });
 
-    tin::deliver(&world, &connection, &json!((1..=50).map(word).collect::<Vec<_>>()).to_string()).await;
+    tin::deliver(&world, &connection, &json!((1..=50).map(event).collect::<Vec<_>>()).to_string()).await;
     assert_eq!(core.watch_floods().await.unwrap(), 0, "not yet a flood");
-    tin::deliver(&world, &connection, &json!([word(51)]).to_string()).await;
+    tin::deliver(&world, &connection, &json!([event(51)]).to_string()).await;
     assert_eq!(core.watch_floods().await.unwrap(), 1);
     assert_eq!(incidents(core, &tenant).await, ["unsubscribe_flood"]);
     assert_eq!(core.store.lines_of(tenant.id, ada.id).await.unwrap().len(), 51, "each is in the history");

@@ -15,16 +15,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// By hand only, because two findings are open (docs/ARCHITECTURE.md): `cargo test --test it -- --ignored crash::kill`.
 mod on_sqlite {
-    #[ignore = "a kill in mid-call can leave a line that nobody said"]
     #[tokio::test]
     async fn kills() {
         super::nothing_acknowledged_is_lost_however_often_the_program_is_killed(crate::world::Engine::Sqlite).await;
     }
 }
 mod on_postgres {
-    #[ignore = "a kill in mid-call can leave a line that nobody said"]
     #[tokio::test]
     async fn kills() {
         super::nothing_acknowledged_is_lost_however_often_the_program_is_killed(crate::world::Engine::Postgres).await;
