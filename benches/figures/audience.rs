@@ -153,10 +153,10 @@ async fn fill(house: &House, purpose: &Purpose, connection: ConnectionId, rows: 
     let record = |id: &str, crm: &str, only: &str| {
         format!(
             "INSERT INTO record (tenant_id, id, kind, crm_id, last_name, first_name, company, language, postcode, town, country,
-                                 prospect, professional, bin, search, town_key, country_key, tag_keys, updated_at)
+                                 prospect, professional, bin, search, town_key, country_key, tag_keys, person, updated_at)
              SELECT {tenant}, {id}, {kind}, '{crm}' || i, 'Müller' || i, 'Vorname' || (i % 1000), 'Firma GmbH', {language}, {postcode},
                     {town}, 'DE', {prospect}, {business}, {bin}, 'muller' || i || ' vorname' || (i % 1000) || ' firma gmbh', {town}, 'de',
-                    {tags}, 0 FROM {from} WHERE {only}"
+                    {tags}, {mac}, 0 FROM {from} WHERE {only}"
         )
     };
     let link = |record: &str, only: &str| {
@@ -195,9 +195,9 @@ async fn fill(house: &House, purpose: &Purpose, connection: ConnectionId, rows: 
         standing(&address, "i > 0"),
         standing(&other, spelled),
         format!(
-            "INSERT INTO holding (tenant_id, connection_id, mailbox_id, address_id, held, basis_seq, digest, unsettled_until,
+            "INSERT INTO holding (tenant_id, connection_id, mailbox_id, address_id, held, basis_seq, digest, person, mapping, unsettled_until,
                                   add_unknown_at, seen_mailable_at, taken_off_at)
-             SELECT {tenant}, {connection}, {mailbox}, {address}, 'subscribed', i, {mac}, 0, 0, 0, 0 FROM {from} WHERE {chance} < 30"
+             SELECT {tenant}, {connection}, {mailbox}, {address}, 'subscribed', i, {mac}, {mac}, {mac}, 0, 0, 0, 0 FROM {from} WHERE {chance} < 30"
         ),
     ] {
         words.run(house, text).await?;

@@ -46,3 +46,10 @@ pub fn resident_peak() -> u64 {
         .and_then(|text| text.parse().ok())
         .map_or(0, |kb: u64| kb / 1024)
 }
+
+/// Begins [`resident_peak`] anew; where the kernel does not allow that, the peak is that of the whole process.
+pub fn forget_peak() {
+    if let Err(error) = std::fs::write("/proc/self/clear_refs", "5") {
+        eprintln!("the peak of memory includes what was before: {error}");
+    }
+}

@@ -11,7 +11,9 @@ mod house;
 mod idle;
 mod import;
 mod intake;
+mod plan;
 mod schedules;
+mod stage;
 mod sync;
 mod verify;
 
@@ -19,7 +21,7 @@ use figure::Figure;
 use std::process::{Command, Stdio};
 
 /// Sections in the order of the table.
-const SECTIONS: [&str; 7] = ["intake", "import", "audience", "verify", "sync", "schedules", "idle"];
+const SECTIONS: [&str; 8] = ["intake", "import", "audience", "plan", "verify", "sync", "schedules", "idle"];
 
 /// Says in the environment that this process is to measure one section itself.
 const CHILD: &str = "CONSENTD_BENCH_SECTION";
@@ -42,6 +44,7 @@ async fn measure(section: &str, options: &Options) -> anyhow::Result<()> {
         "idle" => idle::measure()?,
         "sync" => sync::measure(options).await?,
         "audience" => audience::measure(options).await?,
+        "plan" => plan::measure(options).await?,
         "verify" => verify::measure(options).await?,
         other => anyhow::bail!("no section {other}: {}", SECTIONS.join(", ")),
     };

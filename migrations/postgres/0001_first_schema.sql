@@ -59,6 +59,7 @@ CREATE TABLE record (
     town_key     TEXT COLLATE "C" NOT NULL,
     country_key  TEXT COLLATE "C" NOT NULL,
     tag_keys     TEXT COLLATE "C" NOT NULL,
+    person       BYTEA NOT NULL,
     updated_at   BIGINT NOT NULL,
     PRIMARY KEY (tenant_id, id),
     UNIQUE (tenant_id, kind, crm_id)
@@ -263,6 +264,8 @@ CREATE TABLE holding (
     held            TEXT COLLATE "C" NOT NULL,
     basis_seq       BIGINT NOT NULL,
     digest          BYTEA NOT NULL,
+    person          BYTEA NOT NULL,
+    mapping         BYTEA NOT NULL,
     unsettled_until BIGINT NOT NULL,
     add_unknown_at  BIGINT NOT NULL,
     seen_mailable_at BIGINT NOT NULL,

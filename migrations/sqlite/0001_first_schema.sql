@@ -61,6 +61,7 @@ CREATE TABLE record (
     town_key     TEXT NOT NULL,
     country_key  TEXT NOT NULL,
     tag_keys     TEXT NOT NULL,
+    person       BLOB NOT NULL,
     updated_at   INTEGER NOT NULL,
     PRIMARY KEY (tenant_id, id),
     UNIQUE (tenant_id, kind, crm_id)
@@ -267,6 +268,8 @@ CREATE TABLE holding (
     held            TEXT NOT NULL,
     basis_seq       INTEGER NOT NULL,
     digest          BLOB NOT NULL,
+    person          BLOB NOT NULL,
+    mapping         BLOB NOT NULL,
     unsettled_until INTEGER NOT NULL,
     add_unknown_at  INTEGER NOT NULL,
     seen_mailable_at INTEGER NOT NULL,

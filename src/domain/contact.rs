@@ -115,6 +115,16 @@ impl Person {
         }
     }
 
+    /// A short digest of everything that can be mapped. Whoever was pushed with the same one and the same mapping has the
+    /// same fields.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 16] {
+        let flag = |flag| if flag { "1" } else { "0" };
+        let Self { first_name, last_name, company, language, postcode, town, country, prospect, professional } = self;
+        let texts = [first_name, last_name, company, language, postcode, town, country].map(String::as_str);
+        digest_of(texts.into_iter().chain([flag(*prospect), flag(*professional)]))
+    }
+
     /// The provider's fields under a mapping from our names to theirs.
     #[must_use]
     pub fn mapped(&self, mapping: &BTreeMap<String, String>) -> Fields {
@@ -125,17 +135,27 @@ impl Person {
 /// A short digest of the fields as pushed, to see whether a push would change anything.
 #[must_use]
 pub fn digest(fields: &Fields) -> [u8; 16] {
+    let values = fields.iter().map(|(name, value)| match value {
+        FieldValue::Bool(value) => [name.clone(), "b".into(), value.to_string()],
+        FieldValue::Whole(value) => [name.clone(), "i".into(), value.to_string()],
+        FieldValue::Text(value) => [name.clone(), "t".into(), value.clone()],
+    });
+    digest_of(values.flatten())
+}
+
+/// A short digest of a mapping from our names to a provider's.
+#[must_use]
+pub fn mapping_digest(mapping: &BTreeMap<String, String>) -> [u8; 16] {
+    digest_of(mapping.iter().flat_map(|(ours, theirs)| [ours, theirs]))
+}
+
+/// Parts of any length, none of which can be mistaken for two.
+fn digest_of(parts: impl Iterator<Item = impl AsRef<[u8]>>) -> [u8; 16] {
     let mut hash = Sha256::new();
-    for (name, value) in fields {
-        let (tag, text) = match value {
-            FieldValue::Bool(value) => ("b", value.to_string()),
-            FieldValue::Whole(value) => ("i", value.to_string()),
-            FieldValue::Text(value) => ("t", value.clone()),
-        };
-        for part in [name.as_str(), tag, text.as_str()] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
-        }
+    for part in parts {
+        let part = part.as_ref();
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
     }
     let full: [u8; 32] = hash.finalize().into();
     let mut short = [0; 16];

@@ -22,6 +22,10 @@ pub struct Holding {
     pub basis_seq: i64,
     /// The digest of the fields as pushed last.
     pub digest: [u8; 16],
+    /// [`Person::digest`](crate::domain::contact::Person::digest) of the record that it was made of.
+    pub person: [u8; 16],
+    /// [`mapping_digest`](crate::domain::contact::mapping_digest) of the mapping that it was made with.
+    pub mapping: [u8; 16],
     /// Until when an unanswered subscription may still land; 0 when there is none.
     pub unsettled_until: Timestamp,
     /// When the last subscription without an answer was sent; 0 for never.
@@ -42,6 +46,8 @@ impl Holding {
             held: Held::Never,
             basis_seq: 0,
             digest: [0; 16],
+            person: [0; 16],
+            mapping: [0; 16],
             unsettled_until: 0,
             add_unknown_at: 0,
             seen_mailable_at: 0,
@@ -63,6 +69,8 @@ struct Row {
     held: String,
     basis_seq: i64,
     digest: Vec<u8>,
+    person: Vec<u8>,
+    mapping: Vec<u8>,
     unsettled_until: i64,
     add_unknown_at: i64,
     seen_mailable_at: i64,
@@ -79,6 +87,8 @@ impl TryFrom<Row> for Holding {
             held: Held::parse(&row.held).ok_or_else(|| corrupt("held"))?,
             basis_seq: row.basis_seq,
             digest: row.digest.try_into().map_err(|_| corrupt("digest"))?,
+            person: row.person.try_into().map_err(|_| corrupt("person"))?,
+            mapping: row.mapping.try_into().map_err(|_| corrupt("mapping"))?,
             unsettled_until: row.unsettled_until,
             add_unknown_at: row.add_unknown_at,
             seen_mailable_at: row.seen_mailable_at,
@@ -261,7 +271,7 @@ impl Tx {
         connection: ConnectionId,
         holdings: &[Holding],
     ) -> Result<(), StoreError> {
-        self.insert_many(sql!("holding/keep"), 11, holdings, |row, h| {
+        self.insert_many(sql!("holding/keep"), 13, holdings, |row, h| {
             row.bind(tenant.0)?
                 .bind(connection.0)?
                 .bind(h.mailbox.0)?
@@ -269,6 +279,8 @@ impl Tx {
                 .bind(h.held.word())?
                 .bind(h.basis_seq)?
                 .bind(h.digest.to_vec())?
+                .bind(h.person.to_vec())?
+                .bind(h.mapping.to_vec())?
                 .bind(h.unsettled_until)?
                 .bind(h.add_unknown_at)?
                 .bind(h.seen_mailable_at)?

@@ -192,4 +192,19 @@ impl Tx {
         self.q(sql!(split "dirty/clear")).bind(tenant.0).bind(connection.0).bind(id_list(mailboxes)).exec().await?;
         Ok(())
     }
+
+    /// Forgets the marks of all mailboxes after `after` up to `until`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn clear_dirty_range(
+        &mut self,
+        tenant: TenantId,
+        connection: ConnectionId,
+        (after, until): (MailboxId, MailboxId),
+    ) -> Result<(), StoreError> {
+        let query = self.q(sql!("dirty/clear_range")).bind(tenant.0).bind(connection.0);
+        query.bind(after.0).bind(until.0).exec().await?;
+        Ok(())
+    }
 }

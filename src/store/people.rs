@@ -1,13 +1,16 @@
 //! Mailboxes with everything a plan asks about them: spellings, standings, and what the CRM knows.
 
+use crate::clock::Timestamp;
+use crate::domain::consent::State;
 use crate::domain::contact::{Person, RecordKind};
-use crate::domain::fold::Standing;
+use crate::domain::fold::{Flags, Standing};
 use crate::domain::ids::{AddressId, MailboxId, PurposeId, RecordId, TenantId};
 use crate::store::address::addresses_of_mailboxes;
 use crate::store::db::{Ask, sql};
 use crate::store::holding::id_list;
+use crate::store::search::typical;
 use crate::store::standing::standings_of_mailboxes;
-use crate::store::{Address, StoreError, Tx};
+use crate::store::{Address, Connection, StoreError, Tx};
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -37,6 +40,28 @@ pub struct Speaking {
     pub crm_id: String,
     /// In the CRM's bin.
     pub bin: bool,
+}
+
+/// Where the people of a stretch of mailboxes stand in front of a connection, as far as one statement can tell.
+#[derive(Debug, Clone, Default)]
+pub struct Census {
+    /// People who must be looked at one by one.
+    pub weigh: Vec<MailboxId>,
+    /// How many are on the list with what would be pushed now.
+    pub current: i64,
+    /// People who may not be mailed and are not on the list: standing, whether the CRM has them, and how many they are.
+    pub quiet: Vec<(Standing, bool, i64)>,
+}
+
+#[derive(sqlx::FromRow)]
+struct CensusRow {
+    class: String,
+    state: String,
+    flags: i64,
+    in_crm: i64,
+    lapsed: i64,
+    weighed: Option<Uuid>,
+    people: i64,
 }
 
 #[derive(sqlx::FromRow)]
@@ -120,6 +145,50 @@ impl Tx {
     ) -> Result<Vec<MailboxId>, StoreError> {
         let rows: Vec<(Uuid,)> = self.q(sql!("mailbox/after")).bind(tenant.0).bind(after.0).bind(limit).all().await?;
         Ok(rows.into_iter().map(|(id,)| MailboxId(id)).collect())
+    }
+
+    /// The last of the next `count` mailboxes of a tenant in the order of their ids; the highest id there can be when no
+    /// more than that are left.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn bound(&mut self, tenant: TenantId, after: MailboxId, count: i64) -> Result<MailboxId, StoreError> {
+        let query = self.q(sql!("mailbox/bound")).bind(tenant.0).bind(after.0).bind(count - 1);
+        let row: Option<(Uuid,)> = query.opt().await?;
+        Ok(row.map_or(MailboxId(Uuid::max()), |(id,)| MailboxId(id)))
+    }
+
+    /// Counts the mailboxes after `after` up to `until` in front of a connection. `mapping` is
+    /// [`mapping_digest`](crate::domain::contact::mapping_digest) of its mapping.
+    ///
+    /// Whoever is counted as current was compared with the standing and the record themselves; whoever is counted as quiet
+    /// with what `reach` makes of them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn census(
+        &mut self,
+        connection: &Connection,
+        (after, until): (MailboxId, MailboxId),
+        mapping: [u8; 16],
+        now: Timestamp,
+    ) -> Result<Census, StoreError> {
+        let query = self.q(sql!("mailbox/census")).bind(connection.tenant.0).bind(connection.id.0);
+        let query = query.bind(connection.purpose.0).bind(after.0).bind(until.0).bind(mapping.to_vec()).bind(now);
+        let mut census = Census::default();
+        for row in query.all::<CensusRow>().await? {
+            match row.weighed {
+                Some(id) => census.weigh.push(MailboxId(id)),
+                None if row.class == "current" => census.current += row.people,
+                None => {
+                    let corrupt = StoreError::Corrupt { table: "reach", column: "state" };
+                    let state = State::parse_word(&row.state).ok_or(corrupt)?;
+                    let standing = typical(state, Flags::from_bits(row.flags), row.lapsed != 0, now);
+                    census.quiet.push((standing, row.in_crm != 0, row.people));
+                }
+            }
+        }
+        Ok(census)
     }
 }
 

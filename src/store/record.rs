@@ -176,7 +176,7 @@ impl Tx {
             self.q(sql!(split "record_address/clear")).bind(tenant.0).bind(list.clone()).exec().await?;
             self.q(sql!(split "record_tag/clear")).bind(tenant.0).bind(list).exec().await?;
         }
-        self.insert_many(sql!("record/upsert"), 19, records, |row, keyed| {
+        self.insert_many(sql!("record/upsert"), 20, records, |row, keyed| {
             let (record, person) = (keyed.record, &keyed.record.person);
             row.bind(tenant.0)?
                 .bind(record.id.0)?
@@ -196,6 +196,7 @@ impl Tx {
                 .bind(&*keyed.town_key)?
                 .bind(&*keyed.country_key)?
                 .bind(&*keyed.tag_keys)?
+                .bind(person.digest().to_vec())?
                 .bind(now)?;
             Ok(())
         })

@@ -192,7 +192,7 @@ fn tag_pattern(tag: &str) -> String {
 }
 
 /// A standing of that state, with nothing but what decides whether somebody is in or out.
-fn typical(state: State, flags: Flags, expired: bool, now: Timestamp) -> Standing {
+pub(super) fn typical(state: State, flags: Flags, expired: bool, now: Timestamp) -> Standing {
     let basis = Basis { seq: 0, id: StatementId(Uuid::nil()), at: 0, valid_until: expired.then_some(now) };
     Standing { state, flags, basis: Some(basis), ..Standing::default() }
 }

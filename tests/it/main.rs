@@ -16,6 +16,7 @@ mod world;
 mod abuse;
 mod audience;
 mod calls;
+mod census;
 mod chain;
 mod claims;
 mod cli;

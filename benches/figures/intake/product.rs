@@ -65,7 +65,7 @@ impl Product {
             mailjet: head(&house, &connect(&house, "mailjet").await?)?,
             brevo: head(&house, &connect(&house, "brevo").await?)?,
         };
-        let held = "INSERT INTO holding SELECT c.tenant_id, c.id, a.mailbox_id, a.id, 'subscribed', 1, x'00000000000000000000000000000000', 0, 0, a.created_at, 0 FROM connection c JOIN address a ON a.tenant_id = c.tenant_id";
+        let held = "INSERT INTO holding SELECT c.tenant_id, c.id, a.mailbox_id, a.id, 'subscribed', 1, zeroblob(16), zeroblob(16), zeroblob(16), 0, 0, a.created_at, 0 FROM connection c JOIN address a ON a.tenant_id = c.tenant_id";
         sqlx::query(held).execute(writer(&house)?).await?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;

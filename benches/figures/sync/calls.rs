@@ -1,6 +1,6 @@
 //! Calls by what they are for.
 
-use super::stage::Stage;
+use crate::stage::Stage;
 
 /// What calls were for, from the emulator's own record.
 #[derive(Debug, Clone, Copy, Default)]

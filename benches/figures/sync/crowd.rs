@@ -1,9 +1,9 @@
 //! People who leave: many at once, and one by one in the middle of a sync.
 
 use super::calls::Calls;
-use super::stage::Stage;
 use crate::Options;
 use crate::figure::Figure;
+use crate::stage::Stage;
 use consentd::clock::Timestamp;
 use consentd::domain::consent::{Act, OperatorAct};
 use consentd::gateway::Courier;

@@ -5,14 +5,13 @@
 
 mod calls;
 mod crowd;
-mod stage;
 
 use crate::Options;
 use crate::figure::Figure;
+use crate::stage::Stage;
 use calls::Calls;
 use consentd::store::RunState;
 use consentd_provider::Descriptor;
-use stage::Stage;
 use std::time::{Duration, Instant};
 
 /// People unless told otherwise.

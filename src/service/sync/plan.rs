@@ -1,11 +1,11 @@
 //! Making a run's plan, a page of people at a time, each page durable before the next.
 
 use crate::clock::Timestamp;
-use crate::domain::contact::digest;
+use crate::domain::contact::{digest, mapping_digest};
 use crate::domain::fold::Standing;
 use crate::domain::ids::MailboxId;
 use crate::domain::mailbox::best;
-use crate::domain::plan::{self, Held, Situation, Wish};
+use crate::domain::plan::{self, Held, Reason, Situation, Wish};
 use crate::service::ServiceError;
 use crate::service::sync::Session;
 use crate::store::{Address, Holding, NewItem, PersonRow, Run, Tx};
@@ -15,6 +15,10 @@ use uuid::Uuid;
 
 /// People planned in one transaction.
 pub(super) const PAGE: i64 = 2_000;
+/// Mailboxes that a full comparison goes through in one transaction; most of them are only counted.
+const STRETCH: i64 = 8_000;
+/// People looked at one by one with one set of questions.
+const CHUNK: usize = 2_000;
 
 /// One person in front of one provider, as a transaction saw them.
 pub(super) struct Candidate {
@@ -22,6 +26,8 @@ pub(super) struct Candidate {
     pub(super) address: Address,
     pub(super) standing: Standing,
     pub(super) fields: Fields,
+    /// [`Person::digest`](crate::domain::contact::Person::digest) of what the fields are made of.
+    pub(super) person: [u8; 16],
     pub(super) holding: Holding,
     pub(super) wish: Wish,
 }
@@ -43,44 +49,56 @@ impl Session<'_> {
     // race model: `Action::Plan` in tests/it/race/steps.rs
     pub(super) async fn plan_page(&self, run: &mut Run) -> Result<bool, ServiceError> {
         let (tenant, connection) = (self.tenant.id, self.connection.id);
+        let mut skips: BTreeMap<&'static str, i64> = BTreeMap::new();
         let mut tx = self.begin().await?;
-        let people = if run.is_delta() {
+        let page = if run.is_delta() {
             let dirty = tx.dirty(tenant, connection, PAGE).await?;
             if dirty.is_empty() {
                 return Ok(false);
             }
             // Forgotten before it is read: a consent that comes in between waits for this row, and leaves a new one.
             tx.clear_dirty(tenant, connection, &dirty).await?;
-            tx.people(tenant, self.connection.purpose, &dirty).await?
+            dirty
         } else {
             let after = run.cursor.unwrap_or(MailboxId(Uuid::nil()));
-            let page = tx.mailboxes_after(tenant, after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(false) };
-            run.cursor = Some(*last);
-            tx.clear_dirty(tenant, connection, &page).await?;
-            tx.people(tenant, self.connection.purpose, &page).await?
+            if after.0.is_max() {
+                return Ok(false);
+            }
+            let until = tx.bound(tenant, after, STRETCH).await?;
+            run.cursor = Some(until);
+            tx.clear_dirty_range(tenant, connection, (after, until)).await?;
+            let now = self.now();
+            let mapping = mapping_digest(&self.connection.mapping);
+            let census = tx.census(&self.connection, (after, until), mapping, now).await?;
+            *skips.entry(Reason::UpToDate.word()).or_default() += census.current;
+            for (standing, in_crm, people) in census.quiet {
+                *skips.entry(plan::eligibility(&standing, in_crm, now).word()).or_default() += people;
+            }
+            census.weigh
         };
-        let candidates = self.weigh_people(&mut tx, people).await?;
         let mut n = tx.last_item(tenant, run.id).await?;
-        let mut items = Vec::new();
-        let mut skips: BTreeMap<&'static str, i64> = BTreeMap::new();
-        for candidate in &candidates {
-            let (action, reason) = match candidate.wish {
-                Wish::Add | Wish::Update if candidate.restores() => ("restore", "consented"),
-                Wish::Add => ("add", "consented"),
-                Wish::Update => ("update", "consented"),
-                Wish::Withdraw(reason) => ("withdraw", reason.word()),
-                Wish::Leave => ("leave", "not_in_crm"),
-                Wish::Skip(reason) => {
-                    *skips.entry(reason.word()).or_default() += 1;
-                    continue;
-                }
-            };
-            n += 1;
-            items.push(NewItem { n, mailbox: candidate.mailbox, address: candidate.address.id, action, reason });
+        for mailboxes in page.chunks(CHUNK) {
+            let people = tx.people(tenant, self.connection.purpose, mailboxes).await?;
+            let candidates = self.weigh_people(&mut tx, people).await?;
+            let mut items = Vec::with_capacity(candidates.len());
+            for candidate in &candidates {
+                let (action, reason) = match candidate.wish {
+                    Wish::Add | Wish::Update if candidate.restores() => ("restore", "consented"),
+                    Wish::Add => ("add", "consented"),
+                    Wish::Update => ("update", "consented"),
+                    Wish::Withdraw(reason) => ("withdraw", reason.word()),
+                    Wish::Leave => ("leave", "not_in_crm"),
+                    Wish::Skip(reason) => {
+                        *skips.entry(reason.word()).or_default() += 1;
+                        continue;
+                    }
+                };
+                n += 1;
+                items.push(NewItem { n, mailbox: candidate.mailbox, address: candidate.address.id, action, reason });
+            }
+            tx.insert_items(tenant, run.id, &items).await?;
         }
-        tx.insert_items(tenant, run.id, &items).await?;
-        for (reason, people) in skips {
+        for (reason, people) in skips.into_iter().filter(|(_, people)| *people > 0) {
             tx.count_skips(tenant, run.id, reason, people).await?;
         }
         tx.save_run(run).await?;
@@ -130,6 +148,7 @@ impl Session<'_> {
             unsettled_until: holding.unsettled_until,
         };
         let wish = plan::decide(&situation, now);
-        Some(Candidate { mailbox: person.mailbox, address, standing, fields, holding, wish })
+        let digest = person.person.digest();
+        Some(Candidate { mailbox: person.mailbox, address, standing, fields, person: digest, holding, wish })
     }
 }

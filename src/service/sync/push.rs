@@ -5,7 +5,7 @@
 //! people go through the whole check again.
 
 use crate::clock::{MINUTE, SECOND, Timestamp};
-use crate::domain::contact::digest;
+use crate::domain::contact::{digest, mapping_digest};
 use crate::domain::ids::MailboxId;
 use crate::domain::plan::{self, Confirmed, Held, Wish};
 use crate::service::ServiceError;
@@ -176,6 +176,8 @@ impl Session<'_> {
             held: Held::Unknown,
             basis_seq: candidate.standing.basis.map_or(0, |basis| basis.seq),
             digest,
+            person: candidate.person,
+            mapping: mapping_digest(&self.connection.mapping),
             unsettled_until: now + self.core.rules.settle,
             ..before
         };

@@ -1,3 +1,3 @@
-SELECT mailbox_id, address_id, held, basis_seq, digest, unsettled_until, add_unknown_at, seen_mailable_at, taken_off_at FROM holding
+SELECT mailbox_id, address_id, held, basis_seq, digest, person, mapping, unsettled_until, add_unknown_at, seen_mailable_at, taken_off_at FROM holding
 WHERE tenant_id = $1 AND connection_id = $2
   AND mailbox_id IN (SELECT CAST(value AS UUID) FROM json_array_elements_text(CAST($3 AS JSON)))
