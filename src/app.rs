@@ -172,6 +172,10 @@ impl Gateways for HttpGateways {
     ) -> Result<Arc<dyn Gateway>, String> {
         Self::open(self, connection, account, base_url, quotas, rate_headers)
     }
+
+    fn left(&self) -> Vec<(ConnectionId, &'static str, u32)> {
+        Self::left(self)
+    }
 }
 
 /// Opens the database without looking at its schema.

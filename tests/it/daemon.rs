@@ -2,11 +2,15 @@
 //! simulated one.
 
 use crate::people::{Silent, accept, active, ask};
-use crate::served::{client, config, hook, kept, with_toy};
+use crate::served::{client, config, connect, hook, kept, with_toy};
 use crate::toy;
 use crate::world::{Engine, World, on_both_engines};
 use consentd::clock::{SECOND, SystemClock};
-use consentd::service::Core;
+use consentd::domain::ids::{AccountId, ConnectionId};
+use consentd::gateway::{HttpGateways, Limits};
+use consentd::random::SystemRandom;
+use consentd::service::{Core, Gateways};
+use consentd_provider::{Gateway, Quota, RateHeaders};
 use metrics_exporter_prometheus::PrometheusHandle;
 use reqwest::StatusCode;
 use std::sync::Arc;
@@ -203,14 +207,43 @@ async fn a_daemon_that_dies_is_followed_by_the_next(engine: Engine) {
     world.end().await;
 }
 
+/// Ways to emulators, opened beside real ones so that there are budgets.
+struct Counted {
+    inner: Arc<dyn Gateways>,
+    out: HttpGateways,
+}
+
+impl Gateways for Counted {
+    fn open(
+        &self,
+        connection: ConnectionId,
+        account: AccountId,
+        base_url: &str,
+        quotas: &[Quota],
+        headers: Option<RateHeaders>,
+    ) -> Result<Arc<dyn Gateway>, String> {
+        self.out.open(connection, account, "http://127.0.0.1:1", quotas, headers)?;
+        self.inner.open(connection, account, base_url, quotas, headers)
+    }
+
+    fn left(&self) -> Vec<(ConnectionId, &'static str, u32)> {
+        Gateways::left(&self.out)
+    }
+}
+
 #[tokio::test]
 async fn metrics_show_queues_connections_and_withdrawals() {
-    let world = live(Engine::Sqlite).await;
+    let mut world = live(Engine::Sqlite).await;
+    let limits = Limits { timeout: Duration::from_secs(1), answer: 1_000, patience: Duration::from_secs(1) };
+    let out = HttpGateways::new(limits, world.core.clock.clone(), Arc::new(SystemRandom)).unwrap();
+    world.core.gateways = Arc::new(Counted { inner: world.core.gateways.clone(), out });
     let core = &world.core;
     let (tenant, key) = world.tenant("pool").await;
     let ada = world.address(&tenant, &key, "ada@example.org").await;
     world.customers(&tenant, &key, &["ada@example.org"]).await;
     let connection = active(core, &tenant, &key, "measured").await;
+    let mailjet = connect(core, &tenant, &key, "mailjet", "budget").await;
+    core.open(&mailjet, &key).unwrap();
     accept(core, &tenant, &key, &ada).await;
     let daemon = Daemon::measured(core.clone(), Some(consentd::telemetry::metrics().unwrap())).await;
     until(&toy::account("measured"), |held| held.adds == 1).await;
@@ -230,6 +263,8 @@ async fn metrics_show_queues_connections_and_withdrawals() {
         &format!("consentd_connection_run{{connection=\"{}\",state=\"planning\"}} 0", connection.id),
         &format!("consentd_connection_jobs{{connection=\"{}\"}} 0", connection.id),
         &format!("consentd_connection_people_waiting{{connection=\"{}\"}} 0", connection.id),
+        &format!("consentd_provider_budget_left{{connection=\"{}\",family=\"rest\"}} 5", mailjet.id),
+        &format!("consentd_provider_budget_left{{connection=\"{}\",family=\"send\"}} 500", mailjet.id),
         "consentd_build_info{version=",
     ] {
         assert!(text.contains(line), "{line} is missing: {text}");
