@@ -91,6 +91,12 @@ impl Mailbag {
         self.traffic.clone()
     }
 
+    /// Whether its sorter lives. Without one every delivery is [`Intake::Busy`], for ever.
+    #[must_use]
+    pub fn is_emptied(&self) -> bool {
+        !self.queue.is_closed()
+    }
+
     /// Keeps a delivery and says what became of it; [`Intake::Busy`] means that nothing was kept.
     pub async fn keep(&self, incoming: Incoming) -> Intake {
         let _on_its_way = self.traffic.enter();

@@ -5,6 +5,7 @@ use crate::people::{Silent, accept, active, ask};
 use crate::served::{client, config, connect, hook, kept, with_toy};
 use crate::toy;
 use crate::world::{Engine, World, on_both_engines};
+use consentd::app::ServeError;
 use consentd::clock::{SECOND, SystemClock};
 use consentd::domain::ids::{AccountId, ConnectionId};
 use consentd::gateway::{HttpGateways, Limits};
@@ -18,6 +19,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
+use tracing_subscriber::layer::SubscriberExt;
 
 on_both_engines!(
     consent_reaches_the_provider_and_a_withdrawal_leaves_it_at_once,
@@ -271,6 +273,45 @@ async fn metrics_show_queues_connections_and_withdrawals() {
     }
     assert!(!text.contains('@'), "nobody is named: {text}");
     daemon.stop().await;
+    world.end().await;
+}
+
+/// A fault in the middle of a commit of deliveries.
+struct Trap;
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Trap {
+    fn on_new_span(
+        &self,
+        attributes: &tracing::span::Attributes<'_>,
+        _: &tracing::Id,
+        _: tracing_subscriber::layer::Context<'_, S>,
+    ) {
+        assert_ne!(attributes.metadata().name(), "webhook.commit", "a trap");
+    }
+}
+
+#[tokio::test]
+async fn a_daemon_whose_intake_died_ends_so_that_it_is_started_again() {
+    // While one subscriber is all there is, a call site that another test's thread reaches first is switched off for good.
+    let _another = tracing::Dispatch::new(tracing_subscriber::registry());
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(Trap));
+    let world = live(Engine::Sqlite).await;
+    let (tenant, key) = world.tenant("pool").await;
+    let connection = connect(&world.core, &tenant, &key, "toy", "trap").await;
+    let (url, secret) = hook(&world.core, &connection, &key);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let core = world.core.clone();
+    let serving =
+        tokio::spawn(
+            async move { consentd::app::serve(core, &config(""), listener, None, std::future::pending()).await },
+        );
+    let path = url.split_once("://").unwrap().1.split_once('/').unwrap().1.to_owned();
+    let post = client().post(format!("http://{address}/{path}")).bearer_auth(secret).body("ada@example.org");
+    assert_eq!(post.send().await.unwrap().status(), StatusCode::TOO_MANY_REQUESTS, "come back");
+    let ended = tokio::time::timeout(Duration::from_mins(1), serving).await.expect("it ends").unwrap();
+    assert!(matches!(ended, Err(ServeError::Intake)), "{ended:?}");
+    assert_eq!(kept(&world.core, &tenant, connection.id).await, []);
     world.end().await;
 }
 
