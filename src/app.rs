@@ -91,17 +91,23 @@ pub async fn open(config: &Config) -> Result<Core, OpenError> {
     })
 }
 
-/// Why a daemon cannot begin to serve.
+/// Why a daemon cannot begin to serve, or does not go on.
 #[derive(Debug, thiserror::Error)]
-#[error("the listener cannot be used")]
-pub struct ServeError(#[from] std::io::Error);
+pub enum ServeError {
+    /// The listener.
+    #[error("the listener cannot be used")]
+    Listener(#[from] std::io::Error),
+    /// Nobody commits deliveries any more. A new process begins with a clean slate, which mending this one would not.
+    #[error("the intake of webhooks ended by itself; see the lines before, and start again")]
+    Intake,
+}
 
 /// Runs the daemon on a listener until `stop`: web server, intake, workers and schedules. Then it takes no more
 /// connections, answers what it was asked, commits what it took in, finishes the calls that are under way, and gives
 /// back its leases. The database stays open.
 ///
 /// # Errors
-/// [`ServeError`] when the listener cannot be used.
+/// [`ServeError`] when the listener cannot be used, or after the intake ended before `stop`.
 pub async fn serve(
     core: Core,
     config: &Config,
@@ -112,7 +118,7 @@ pub async fn serve(
     let address = listener.local_addr()?;
     let (wake, life) = (Wake::default(), Life::default());
     let (bag, sorter) = Mailbag::new(core.clone(), config.webhooks.queue);
-    let sorting = tokio::spawn(sorter.run());
+    let mut sorting = tokio::spawn(sorter.run());
     let (signal, stopped) = Stop::new();
     let connections = Connections::new(core.clone(), wake.clone(), life.clone(), &config.workers);
     let registrations = Registrations::new(connections.clone(), config.webhooks.repair);
@@ -131,20 +137,24 @@ pub async fn serve(
     let clock = core.clock.clone();
     let router = router(State::new(core, bag, wake, life.clone(), config, metrics));
     tracing::info!(http.address = %address, "consentd serves");
+    let mut lost = None;
     let stop = async {
-        stop.await;
-        tracing::info!("consentd stops");
+        tokio::select! {
+            () = stop => tracing::info!("consentd stops"),
+            result = &mut sorting => lost = Some(result),
+        }
         life.stop();
     };
     listen(listener, router, &config.http, config.http.request_time() + GRACE, &*clock, stop).await;
+    let outcome = if lost.is_some() { Err(ServeError::Intake) } else { Ok(()) };
     // The last bag went with the router, so the sorter ends once everything is committed.
-    ended("intake", sorting.await);
+    ended("intake", if let Some(result) = lost { result } else { sorting.await });
     signal.send_replace(true);
     while let Some(worker) = workers.join_next().await {
         ended("worker", worker);
     }
     tracing::info!("consentd has stopped");
-    Ok(())
+    outcome
 }
 
 /// Beyond the time-outs of requests and calls, when the daemon stops.
@@ -171,6 +181,10 @@ impl Gateways for HttpGateways {
         rate_headers: Option<RateHeaders>,
     ) -> Result<Arc<dyn Gateway>, String> {
         Self::open(self, connection, account, base_url, quotas, rate_headers)
+    }
+
+    fn left(&self) -> Vec<(ConnectionId, &'static str, u32)> {
+        Self::left(self)
     }
 }
 

@@ -8,6 +8,8 @@ mod date;
 mod http;
 mod quota;
 mod retry;
+mod spent;
+mod ticks;
 mod way;
 
 pub use courier::Courier;
@@ -83,6 +85,20 @@ impl HttpGateways {
             random: self.random.clone(),
             budget,
         }))
+    }
+
+    /// How many calls of each family every opened connection may still make in the family's longest window, which is what
+    /// its account may.
+    #[must_use]
+    pub fn left(&self) -> Vec<(ConnectionId, &'static str, u32)> {
+        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |account: &Account| {
+            let left = account.budget.left();
+            let each =
+                |id: &ConnectionId| left.iter().map(|(family, calls)| (*id, *family, *calls)).collect::<Vec<_>>();
+            account.told.keys().flat_map(each).collect::<Vec<_>>()
+        };
+        accounts.values().flat_map(of).collect()
     }
 
     /// The account's budget. One with other quotas replaces it and keeps what the provider said about slowing down.

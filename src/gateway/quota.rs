@@ -1,12 +1,13 @@
 //! What an account may still call: its quotas, and what the provider's answers say about them.
 
 use crate::clock::{Clock, SECOND, Timestamp, micros};
+use crate::gateway::spent::Spent;
+use crate::gateway::ticks::{Tick, Ticks};
 use crate::random::{Random, below};
 use consentd_provider::{Quota, RateHeaders, Response};
 use governor::RateLimiter;
-use governor::clock::{Clock as GovernorClock, Reference};
+use governor::clock::Clock as _;
 use governor::middleware::NoOpMiddleware;
-use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
@@ -22,57 +23,6 @@ const LONGEST_HOLD: Timestamp = 3_600 * SECOND;
 /// The longest wait after 429 answers that name none.
 const LONGEST_BACK_OFF: Timestamp = 60 * SECOND;
 
-/// Our clock as governor reads it. Never runs backwards, even if the machine's clock does.
-#[derive(Clone)]
-struct Ticks {
-    clock: Arc<dyn Clock>,
-    seen: Arc<Mutex<(Timestamp, Timestamp)>>,
-}
-
-/// Microseconds that have passed, as an instant of governor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Tick(u64);
-
-impl std::ops::Add<Nanos> for Tick {
-    type Output = Self;
-    fn add(self, nanos: Nanos) -> Self {
-        Self(self.0.saturating_add(nanos.as_u64()))
-    }
-}
-
-impl Reference for Tick {
-    fn duration_since(&self, earlier: Self) -> Nanos {
-        self.0.saturating_sub(earlier.0).into()
-    }
-
-    fn saturating_sub(&self, duration: Nanos) -> Self {
-        Self(self.0.checked_sub(duration.as_u64()).unwrap_or(self.0))
-    }
-}
-
-impl Ticks {
-    fn new(clock: Arc<dyn Clock>) -> Self {
-        let now = clock.now();
-        Self { clock, seen: Arc::new(Mutex::new((now, 0))) }
-    }
-
-    /// Microseconds since the budget was made, without the machine clock's steps backwards.
-    fn passed(&self) -> Timestamp {
-        let now = self.clock.now();
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let (last, passed) = *seen;
-        *seen = (now, passed.saturating_add(now.saturating_sub(last).max(0)));
-        seen.1
-    }
-}
-
-impl GovernorClock for Ticks {
-    type Instant = Tick;
-    fn now(&self) -> Tick {
-        Tick(u64::try_from(self.passed()).unwrap_or(0).saturating_mul(1_000))
-    }
-}
-
 type Limiter = RateLimiter<NotKeyed, InMemoryState, Ticks, NoOpMiddleware<Tick>>;
 
 /// What the provider asked for.
@@ -80,6 +30,8 @@ type Limiter = RateLimiter<NotKeyed, InMemoryState, Ticks, NoOpMiddleware<Tick>>
 struct Hold {
     until: Timestamp,
     strikes: u32,
+    /// How many calls are left by its last answer that tells, and until when that means something.
+    said: Option<(u32, Timestamp)>,
 }
 
 /// The quotas of one account, shared by all ways to it.
@@ -89,6 +41,8 @@ pub(super) struct Budget {
     ticks: Ticks,
     /// By family, the longest window first: a call that would wait too long for it then costs nothing elsewhere.
     limiters: HashMap<&'static str, Vec<Limiter>>,
+    /// By family, for its longest window.
+    spent: BTreeMap<&'static str, Spent>,
     holds: Mutex<HashMap<&'static str, Hold>>,
 }
 
@@ -103,13 +57,15 @@ impl Budget {
         let mut limiters: HashMap<&'static str, Vec<Limiter>> = HashMap::new();
         let mut sorted: Vec<&Quota> = quotas.iter().collect();
         sorted.sort_by_key(|quota| std::cmp::Reverse(quota.per));
+        let mut spent = BTreeMap::new();
         for quota in sorted {
+            spent.entry(quota.family).or_insert_with(|| Spent::new(quota));
             if let Some(limiter) = limiter(quota, &ticks) {
                 limiters.entry(quota.family).or_default().push(limiter);
             }
         }
         let holds = before.map(|before| before.holds().clone()).unwrap_or_default();
-        Self { quotas: quotas.to_vec(), rate_headers, ticks, limiters, holds: Mutex::new(holds) }
+        Self { quotas: quotas.to_vec(), rate_headers, ticks, limiters, spent, holds: Mutex::new(holds) }
     }
 
     pub(super) fn is_for(&self, quotas: &[Quota]) -> bool {
@@ -130,7 +86,12 @@ impl Budget {
         loop {
             let mut wait = self.held_for(family);
             if wait == 0 {
-                let Some(limiter) = current else { return Ok(()) };
+                let Some(limiter) = current else {
+                    if let Some(spent) = self.spent.get(family) {
+                        spent.one(self.ticks.passed());
+                    }
+                    return Ok(());
+                };
                 match limiter.check() {
                     Ok(()) => {
                         current = next.next();
@@ -147,25 +108,40 @@ impl Budget {
         }
     }
 
-    /// Learns from an answer. Returns how many calls are left, if it says so.
-    pub(super) fn learn(&self, family: &'static str, answer: &Response, random: &dyn Random) -> Option<i64> {
+    /// How many calls of each family are left of its longest window: by our count, or by the provider's if it is less.
+    pub(super) fn left(&self) -> Vec<(&'static str, u32)> {
+        let now = self.ticks.passed();
+        let holds = self.holds();
+        let told = |family| match holds.get(family) {
+            Some(hold) if hold.until > now => 0,
+            Some(Hold { said: Some((left, until)), .. }) if *until > now => *left,
+            _ => u32::MAX,
+        };
+        self.spent.iter().map(|(family, spent)| (*family, spent.left(now).min(told(*family)))).collect()
+    }
+
+    /// Learns from an answer.
+    pub(super) fn learn(&self, family: &'static str, answer: &Response, random: &dyn Random) {
         let now = self.ticks.passed();
         let remaining = self.rate_headers.and_then(|names| number(answer, names.remaining));
         let reset = self.rate_headers.and_then(|names| number(answer, names.reset)).map(|seconds| seconds * SECOND);
         let mut holds = self.holds();
         let hold = holds.entry(family).or_default();
+        let window = self.longest_window(family);
+        if let Some(left) = remaining.and_then(|left| u32::try_from(left).ok()) {
+            hold.said = Some((left, now + reset.map_or(window, |reset| reset.clamp(0, window))));
+        }
         if answer.status == 429 {
             let asked = number(answer, "retry-after").map(|seconds| seconds * SECOND).or(reset);
             let wait = asked.unwrap_or_else(|| back_off(hold.strikes, random)).clamp(SECOND / 10, LONGEST_HOLD);
             hold.strikes = hold.strikes.saturating_add(1);
             hold.until = hold.until.max(now + wait);
-            return remaining;
+            return;
         }
         hold.strikes = 0;
         if let (Some(0), Some(reset)) = (remaining, reset) {
-            hold.until = hold.until.max(now + reset.clamp(0, self.longest_window(family)));
+            hold.until = hold.until.max(now + reset.clamp(0, window));
         }
-        remaining
     }
 
     /// A window that ends later than the quota's own cannot be meant.
@@ -321,6 +297,23 @@ mod tests {
         assert_eq!(refused(budget.take("rest", Duration::ZERO).await), 300);
         budget.learn("rest", &answer(200, &[("x-remaining", "0"), ("x-reset", "86400000")]), &random);
         assert_eq!(refused(budget.take("rest", Duration::ZERO).await), 3_600, "clamped to the window");
+    }
+
+    #[tokio::test]
+    async fn what_is_left_is_known_before_the_first_call_and_grows_again() {
+        let (clock, budget) = budget(&[quota(10, 1), quota(100, 3_600), Quota { family: "send", ..quota(5, 1) }]);
+        let random = SeededRandom::new(1);
+        assert_eq!(budget.left(), [("rest", 100), ("send", 5)], "of the longest window");
+        calls(&clock, &budget, 30).await;
+        assert_eq!(budget.left(), [("rest", 70), ("send", 5)]);
+        budget.learn("rest", &answer(200, &[("x-remaining", "12"), ("x-reset", "600")]), &random);
+        assert_eq!(budget.left()[0], ("rest", 12), "somebody else calls too");
+        clock.advance(601 * SECOND);
+        assert_eq!(budget.left()[0], ("rest", 70));
+        budget.learn("send", &answer(429, &[("retry-after", "60")]), &random);
+        assert_eq!(budget.left()[1], ("send", 0), "it must wait");
+        clock.advance(3_060 * SECOND);
+        assert_eq!(budget.left(), [("rest", 100), ("send", 5)], "the window is over");
     }
 
     #[tokio::test]

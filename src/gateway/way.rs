@@ -84,8 +84,8 @@ impl Way {
         let duration = (self.clock.now() - began) / 1_000;
         let status = match &result {
             Ok(answer) => {
-                let left = self.budget.learn(request.family, answer, &*self.random);
-                self.show(request.family, left, answer);
+                self.budget.learn(request.family, answer, &*self.random);
+                self.show_clock(answer);
                 answer.status.to_string()
             }
             Err(error) => error.kind().to_owned(),
@@ -100,17 +100,12 @@ impl Way {
 }
 
 impl Way {
-    /// Shows what the account may still call, and how far the provider's clock is from ours.
+    /// Shows how far the provider's clock is from ours.
     #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
-    fn show(&self, family: &'static str, left: Option<i64>, answer: &Response) {
-        let connection = self.connection.to_string();
-        if let Some(left) = left {
-            metrics::gauge!("consentd_provider_budget_left", "connection" => connection.clone(), "family" => family)
-                .set(left as f64);
-        }
+    fn show_clock(&self, answer: &Response) {
         if let Some(theirs) = date(answer) {
             let apart = (theirs - self.clock.now()) as f64 / 1e6;
-            metrics::gauge!("consentd_provider_clock_seconds", "connection" => connection).set(apart);
+            metrics::gauge!("consentd_provider_clock_seconds", "connection" => self.connection.to_string()).set(apart);
         }
     }
 }

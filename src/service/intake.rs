@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{mpsc, oneshot};
+use tracing::{Instrument, Span};
 
 /// A delivery whose credentials were right.
 #[derive(Debug)]
@@ -23,7 +24,13 @@ pub struct Incoming {
     pub quarantine: Option<&'static str>,
 }
 
-type Waiting = (NewDelivery, oneshot::Sender<Intake>);
+/// A delivery in the queue.
+struct Waiting {
+    delivery: NewDelivery,
+    teller: oneshot::Sender<Intake>,
+    /// What it came in with, which the commit follows from.
+    span: Span,
+}
 
 /// The most deliveries that share a commit.
 const BATCH: usize = 512;
@@ -84,6 +91,12 @@ impl Mailbag {
         self.traffic.clone()
     }
 
+    /// Whether its sorter lives. Without one every delivery is [`Intake::Busy`], for ever.
+    #[must_use]
+    pub fn is_emptied(&self) -> bool {
+        !self.queue.is_closed()
+    }
+
     /// Keeps a delivery and says what became of it; [`Intake::Busy`] means that nothing was kept.
     pub async fn keep(&self, incoming: Incoming) -> Intake {
         let _on_its_way = self.traffic.enter();
@@ -97,8 +110,10 @@ impl Mailbag {
             body: incoming.body,
             quarantine: incoming.quarantine,
         };
-        let (tell, told) = oneshot::channel();
-        if self.queue.try_send((delivery, tell)).is_err() {
+        let span = Span::current();
+        span.record("delivery.id", tracing::field::display(delivery.id));
+        let (teller, told) = oneshot::channel();
+        if self.queue.try_send(Waiting { delivery, teller, span }).is_err() {
             return Intake::Busy;
         }
         told.await.unwrap_or(Intake::Busy)
@@ -110,8 +125,15 @@ impl Sorter {
     pub async fn run(mut self) {
         let mut waiting: Vec<Waiting> = Vec::with_capacity(BATCH);
         while self.queue.recv_many(&mut waiting, BATCH).await > 0 {
-            let (deliveries, tellers): (Vec<_>, Vec<_>) = waiting.drain(..).unzip();
-            let kept = self.commit(&deliveries).await;
+            let span = tracing::info_span!("webhook.commit", deliveries = waiting.len());
+            let mut deliveries = Vec::with_capacity(waiting.len());
+            let mut tellers = Vec::with_capacity(waiting.len());
+            for Waiting { delivery, teller, span: from } in waiting.drain(..) {
+                span.follows_from(&from);
+                deliveries.push(delivery);
+                tellers.push(teller);
+            }
+            let kept = self.commit(&deliveries).instrument(span).await;
             for (delivery, teller) in deliveries.iter().zip(tellers) {
                 let intake = match (kept, delivery.quarantine) {
                     (false, _) => Intake::Busy,

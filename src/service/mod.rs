@@ -72,6 +72,12 @@ pub trait Gateways: Send + Sync {
         quotas: &[Quota],
         rate_headers: Option<RateHeaders>,
     ) -> Result<Arc<dyn Gateway>, String>;
+
+    /// How many calls of each family every opened connection may still make in the family's longest window. Ways that
+    /// count nothing tell nothing.
+    fn left(&self) -> Vec<(ConnectionId, &'static str, u32)> {
+        Vec::new()
+    }
 }
 
 /// Everything that a use case needs.

@@ -8,6 +8,8 @@ use crate::store::{KeptDelivery, NewEvent, Tenant, Tx};
 use consentd_provider::Verified;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use tracing::Instrument;
+use tracing::field::Empty;
 
 /// How long one daemon may work on a delivery before another takes it over.
 const LEASE: Timestamp = MINUTE / 2;
@@ -53,7 +55,7 @@ impl Core {
                 let alone = std::slice::from_ref(delivery);
                 let outcome = self.sort_some(alone, &mut desks, &mut HashSet::new()).await;
                 if let Err(error) = outcome {
-                    tracing::warn!(error = %error, inbox.id = %delivery.id, "a delivery could not be applied");
+                    tracing::warn!(error = %error, delivery.id = %delivery.id, "a delivery could not be applied");
                     self.make_room(&error);
                     let passing = matches!(&error, ServiceError::Store(store) if store.is_passing());
                     if delivery.attempts >= ATTEMPTS && !passing {
@@ -91,8 +93,10 @@ impl Core {
             }
         }
         let Some(first) = deliveries.first() else { return Ok(()) };
-        for pile in piles(deliveries, desks) {
-            self.sort_pile(first.tenant, &pile).await?;
+        let span = tracing::info_span!("webhook.apply", deliveries = deliveries.len());
+        let piles = span.in_scope(|| piles(deliveries, desks));
+        for pile in piles {
+            self.sort_pile(first.tenant, &pile).instrument(span.clone()).await?;
             done.extend(pile.read.iter().map(|delivery| delivery.id));
             done.extend(pile.unreadable.iter().map(|(delivery, _)| delivery.id));
         }
@@ -203,8 +207,17 @@ fn piles<'a>(deliveries: &'a [KeptDelivery], desks: &'a HashMap<ConnectionId, De
     let mut pile = Pile::default();
     for delivery in deliveries {
         let Some(desk) = desks.get(&delivery.connection) else { continue };
+        let span = tracing::info_span!(
+            "webhook.read",
+            delivery.id = %delivery.id,
+            connection.id = %delivery.connection,
+            provider = %desk.connection.provider,
+            events = Empty,
+        )
+        .entered();
         match desk.provider.read(&Verified::stored(&delivery.body)) {
             Ok(events) => {
+                span.record("events", events.len());
                 for event in events {
                     if pile.heard.len() >= TOGETHER {
                         piles.push(std::mem::take(&mut pile));

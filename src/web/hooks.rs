@@ -15,6 +15,8 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Response, StatusCode};
 use consentd_provider::{Delivery, Intake};
 use std::sync::Arc;
+use tracing::Instrument;
+use tracing::field::Empty;
 
 /// What is said while it is not known which provider asks: each of them comes back after it (RFC 6585 4).
 pub(super) const COME_BACK: StatusCode = StatusCode::TOO_MANY_REQUESTS;
@@ -34,10 +36,20 @@ pub(super) async fn deliver(
         Ok(None) => return StatusCode::NOT_FOUND,
         Err(()) => return COME_BACK,
     };
+    let span = tracing::info_span!(
+        "webhook.receive",
+        connection.id = %door.connection,
+        provider = door.provider(),
+        bytes = Empty,
+        delivery.id = Empty,
+        intake = Empty,
+    );
     // In a task of its own a delivery survives its sender's hanging up, and a panic costs no more than "come back".
     let (own, behind) = (state, door.clone());
-    let taken = tokio::spawn(async move { take(&own, &account, behind, &headers, body).await }).await;
+    let work = async move { take(&own, &account, behind, &headers, body).await };
+    let taken = tokio::spawn(work.instrument(span.clone())).await;
     let (door, intake) = taken.unwrap_or((door, Intake::Busy));
+    span.record("intake", word(intake));
     metrics::counter!("consentd_hooks_total", "provider" => door.provider(), "intake" => word(intake)).increment(1);
     StatusCode::from_u16(door.answer(intake)).unwrap_or(COME_BACK)
 }
@@ -74,6 +86,7 @@ async fn take(
         Taken::TooLarge => return (door, Intake::TooLarge),
         Taken::NotNow => return (door, Intake::Busy),
     };
+    tracing::Span::current().record("bytes", bytes.len());
     let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let delivery = Delivery { authorization, body: &bytes };
     if !door.trusts(delivery) {

@@ -18,6 +18,10 @@ const RUN_STATES: [&str; 6] =
 
 pub(super) async fn metrics(Shared(state): Shared<State>) -> Response {
     let Some(handle) = &state.metrics else { return StatusCode::NOT_FOUND.into_response() };
+    for (connection, family, calls) in state.core.gateways.left() {
+        metrics::gauge!("consentd_provider_budget_left", "connection" => connection.to_string(), "family" => family)
+            .set(f64::from(calls));
+    }
     if let Err(error) = read(&state).await {
         // What was counted is still worth a look when the database is gone.
         tracing::warn!(error = %error, "metrics cannot be read from the database");

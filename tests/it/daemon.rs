@@ -2,11 +2,16 @@
 //! simulated one.
 
 use crate::people::{Silent, accept, active, ask};
-use crate::served::{client, config, hook, kept, with_toy};
+use crate::served::{client, config, connect, hook, kept, with_toy};
 use crate::toy;
 use crate::world::{Engine, World, on_both_engines};
+use consentd::app::ServeError;
 use consentd::clock::{SECOND, SystemClock};
-use consentd::service::Core;
+use consentd::domain::ids::{AccountId, ConnectionId};
+use consentd::gateway::{HttpGateways, Limits};
+use consentd::random::SystemRandom;
+use consentd::service::{Core, Gateways};
+use consentd_provider::{Gateway, Quota, RateHeaders};
 use metrics_exporter_prometheus::PrometheusHandle;
 use reqwest::StatusCode;
 use std::sync::Arc;
@@ -14,6 +19,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
+use tracing_subscriber::layer::SubscriberExt;
 
 on_both_engines!(
     consent_reaches_the_provider_and_a_withdrawal_leaves_it_at_once,
@@ -203,14 +209,43 @@ async fn a_daemon_that_dies_is_followed_by_the_next(engine: Engine) {
     world.end().await;
 }
 
+/// Ways to emulators, opened beside real ones so that there are budgets.
+struct Counted {
+    inner: Arc<dyn Gateways>,
+    out: HttpGateways,
+}
+
+impl Gateways for Counted {
+    fn open(
+        &self,
+        connection: ConnectionId,
+        account: AccountId,
+        base_url: &str,
+        quotas: &[Quota],
+        headers: Option<RateHeaders>,
+    ) -> Result<Arc<dyn Gateway>, String> {
+        self.out.open(connection, account, "http://127.0.0.1:1", quotas, headers)?;
+        self.inner.open(connection, account, base_url, quotas, headers)
+    }
+
+    fn left(&self) -> Vec<(ConnectionId, &'static str, u32)> {
+        Gateways::left(&self.out)
+    }
+}
+
 #[tokio::test]
 async fn metrics_show_queues_connections_and_withdrawals() {
-    let world = live(Engine::Sqlite).await;
+    let mut world = live(Engine::Sqlite).await;
+    let limits = Limits { timeout: Duration::from_secs(1), answer: 1_000, patience: Duration::from_secs(1) };
+    let out = HttpGateways::new(limits, world.core.clock.clone(), Arc::new(SystemRandom)).unwrap();
+    world.core.gateways = Arc::new(Counted { inner: world.core.gateways.clone(), out });
     let core = &world.core;
     let (tenant, key) = world.tenant("pool").await;
     let ada = world.address(&tenant, &key, "ada@example.org").await;
     world.customers(&tenant, &key, &["ada@example.org"]).await;
     let connection = active(core, &tenant, &key, "measured").await;
+    let mailjet = connect(core, &tenant, &key, "mailjet", "budget").await;
+    core.open(&mailjet, &key).unwrap();
     accept(core, &tenant, &key, &ada).await;
     let daemon = Daemon::measured(core.clone(), Some(consentd::telemetry::metrics().unwrap())).await;
     until(&toy::account("measured"), |held| held.adds == 1).await;
@@ -230,12 +265,53 @@ async fn metrics_show_queues_connections_and_withdrawals() {
         &format!("consentd_connection_run{{connection=\"{}\",state=\"planning\"}} 0", connection.id),
         &format!("consentd_connection_jobs{{connection=\"{}\"}} 0", connection.id),
         &format!("consentd_connection_people_waiting{{connection=\"{}\"}} 0", connection.id),
+        &format!("consentd_provider_budget_left{{connection=\"{}\",family=\"rest\"}} 5", mailjet.id),
+        &format!("consentd_provider_budget_left{{connection=\"{}\",family=\"send\"}} 500", mailjet.id),
         "consentd_build_info{version=",
     ] {
         assert!(text.contains(line), "{line} is missing: {text}");
     }
     assert!(!text.contains('@'), "nobody is named: {text}");
     daemon.stop().await;
+    world.end().await;
+}
+
+/// A fault in the middle of a commit of deliveries.
+struct Trap;
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Trap {
+    fn on_new_span(
+        &self,
+        attributes: &tracing::span::Attributes<'_>,
+        _: &tracing::Id,
+        _: tracing_subscriber::layer::Context<'_, S>,
+    ) {
+        assert_ne!(attributes.metadata().name(), "webhook.commit", "a trap");
+    }
+}
+
+#[tokio::test]
+async fn a_daemon_whose_intake_died_ends_so_that_it_is_started_again() {
+    // While one subscriber is all there is, a call site that another test's thread reaches first is switched off for good.
+    let _another = tracing::Dispatch::new(tracing_subscriber::registry());
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(Trap));
+    let world = live(Engine::Sqlite).await;
+    let (tenant, key) = world.tenant("pool").await;
+    let connection = connect(&world.core, &tenant, &key, "toy", "trap").await;
+    let (url, secret) = hook(&world.core, &connection, &key);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let core = world.core.clone();
+    let serving =
+        tokio::spawn(
+            async move { consentd::app::serve(core, &config(""), listener, None, std::future::pending()).await },
+        );
+    let path = url.split_once("://").unwrap().1.split_once('/').unwrap().1.to_owned();
+    let post = client().post(format!("http://{address}/{path}")).bearer_auth(secret).body("ada@example.org");
+    assert_eq!(post.send().await.unwrap().status(), StatusCode::TOO_MANY_REQUESTS, "come back");
+    let ended = tokio::time::timeout(Duration::from_mins(1), serving).await.expect("it ends").unwrap();
+    assert!(matches!(ended, Err(ServeError::Intake)), "{ended:?}");
+    assert_eq!(kept(&world.core, &tenant, connection.id).await, []);
     world.end().await;
 }
 

@@ -264,6 +264,23 @@ async fn connections_to_one_account_share_its_quotas_and_the_strictest_bind_all(
 
 /// I1.
 #[tokio::test]
+async fn what_is_left_is_told_for_every_connection_to_an_account() {
+    let server = Server::new(vec![ok("")]).await;
+    let (_, gateways) = gateways();
+    let hour = |family, limit| Quota { family, limit, per: Duration::from_hours(1) };
+    let (one, two, account) = (ConnectionId(Uuid::from_u128(1)), ConnectionId(Uuid::from_u128(2)), Uuid::from_u128(9));
+    let open = |connection, quotas: &[Quota]| {
+        gateways.open(connection, AccountId(account), &server.url, quotas, None).unwrap()
+    };
+    open(one, &[hour("rest", 100), hour("send", 7)]);
+    assert_eq!(gateways.left(), [(one, "rest", 100), (one, "send", 7)], "nobody called yet");
+    let way = open(two, &[hour("rest", 40)]);
+    way.send(request(Repeat::Never)).await.unwrap();
+    let all = [(one, "rest", 39), (one, "send", 7), (two, "rest", 39), (two, "send", 7)];
+    assert_eq!(gateways.left(), all, "the strictest binds all, and all share what is spent");
+}
+
+#[tokio::test]
 async fn a_short_wait_is_waited_unless_the_request_would_be_too_old_by_then() {
     let server = Server::new(vec![ok("")]).await;
     let (clock, gateways) = gateways();

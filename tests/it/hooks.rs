@@ -255,6 +255,31 @@ async fn a_panic_asks_the_sender_to_come_back(engine: Engine) {
 }
 
 #[tokio::test]
+async fn health_is_red_once_nobody_commits_deliveries() {
+    let world = World::new(Engine::Sqlite).await;
+    let (tenant, key) = world.tenant("pool").await;
+    let connection = connect(&world.core, &tenant, &key, "mailjet", "a").await;
+    let mut served = Served::new(&world.core, "").await;
+    let (url, secret) = hook(&world.core, &connection, &key);
+    let base = served.url.clone();
+    let look = async |path: &str| {
+        let answer = reqwest::get(format!("{base}/{path}")).await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    assert_eq!(look("healthz").await, (200, "ok\n".to_owned()));
+    assert!(look("readyz").await.1.contains("\"intake\":true"));
+
+    served.lose_intake().await;
+    let post = served.http.post(served.at(&url)).basic_auth("x", Some(&secret)).body(UNSUB);
+    assert_eq!(post.send().await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE, "come back");
+    assert_eq!(look("healthz").await, (503, "the intake of webhooks has ended; restart\n".to_owned()));
+    let (status, body) = look("readyz").await;
+    assert!(status == 503 && body.contains("\"intake\":false"), "{body}");
+    served.end();
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_sender_that_stops_half_way_leaves_nothing() {
     use tokio::io::AsyncWriteExt;
     let world = with_toy(World::new(Engine::Sqlite).await);

@@ -50,6 +50,13 @@ impl Served {
         format!("{}/{path}", self.url)
     }
 
+    /// The task that commits deliveries dies.
+    pub async fn lose_intake(&mut self) {
+        let sorter = self.tasks.remove(0);
+        sorter.abort();
+        assert!(sorter.await.unwrap_err().is_cancelled());
+    }
+
     pub fn end(self) {
         for task in self.tasks {
             task.abort();

@@ -1,7 +1,10 @@
-//! What a trace shows: every call to a provider stands below the step of the connection that made it.
+//! What a trace shows: every call to a provider stands below the step of the connection that made it, and a delivery can be
+//! followed from its request over its commit to the worker that reads it.
 
 use crate::journey::Journey;
-use crate::world::Engine;
+use crate::served::{Served, connect, hook};
+use crate::world::{Engine, World};
+use consentd::clock::SECOND;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use tracing::field::{Field, Visit};
@@ -15,6 +18,8 @@ use tracing_subscriber::registry::LookupSpan;
 struct Seen {
     path: String,
     fields: HashMap<String, String>,
+    /// The deliveries that it follows from.
+    deliveries: Vec<String>,
 }
 
 /// Keeps every span that ends.
@@ -23,6 +28,9 @@ struct Spans(Arc<Mutex<Vec<Seen>>>);
 
 #[derive(Default)]
 struct Fields(HashMap<String, String>);
+
+#[derive(Default)]
+struct Follows(Vec<String>);
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
@@ -34,7 +42,14 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let mut fields = Fields::default();
         attributes.record(&mut fields);
-        context.span(id).unwrap().extensions_mut().insert(fields);
+        let span = context.span(id).unwrap();
+        span.extensions_mut().insert(fields);
+        span.extensions_mut().insert(Follows::default());
+    }
+
+    fn on_follows_from(&self, id: &Id, before: &Id, context: Context<'_, S>) {
+        let delivery = context.span(before).unwrap().extensions().get::<Fields>().unwrap().0["delivery.id"].clone();
+        context.span(id).unwrap().extensions_mut().get_mut::<Follows>().unwrap().0.push(delivery);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
@@ -48,7 +63,8 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
         for span in &scope {
             fields.extend(span.extensions().get::<Fields>().unwrap().0.clone());
         }
-        self.0.lock().unwrap().push(Seen { path, fields });
+        let deliveries = context.span(&id).unwrap().extensions().get::<Follows>().unwrap().0.clone();
+        self.0.lock().unwrap().push(Seen { path, fields, deliveries });
     }
 }
 
@@ -85,4 +101,49 @@ async fn a_sync_is_one_trace_from_the_connection_to_the_call() {
     assert!(pushed.fields.contains_key("run.id") && pushed.fields.contains_key("http.status"), "{pushed:?}");
     assert!(!format!("{seen:?}").contains("ada@"), "nobody is named");
     journey.end().await;
+}
+
+#[tokio::test]
+async fn a_delivery_can_be_followed_from_its_request_to_what_came_of_it() {
+    let _another = tracing::Dispatch::new(tracing_subscriber::registry());
+    let spans = Spans::default();
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(spans.clone()));
+    let world = World::new(Engine::Sqlite).await;
+    let (tenant, key) = world.tenant("pool").await;
+    world.address(&tenant, &key, "ada@example.org").await;
+    let connection = connect(&world.core, &tenant, &key, "mailjet", "a").await;
+    let served = Served::new(&world.core, "").await;
+    let (url, secret) = hook(&world.core, &connection, &key);
+    let body = r#"{"event":"unsub","time":1793696300,"email":"ada@example.org","mj_list_id":1}"#;
+    for (secret, body) in [(&*secret, body), ("guess", body), (&*secret, "{")] {
+        let post = served.http.post(served.at(&url)).basic_auth("x", Some(secret)).body(body);
+        post.send().await.unwrap();
+        world.clock.advance(SECOND);
+    }
+    while world.core.sort_inbox(10).await.unwrap() > 0 {}
+
+    let seen = spans.all();
+    let of = |path: &str| seen.iter().filter(|span| span.path == path).cloned().collect::<Vec<_>>();
+    let received = of("webhook.receive");
+    let told: Vec<&str> = received.iter().map(|span| &*span.fields["intake"]).collect();
+    assert_eq!(told, ["stored", "unauthorised", "stored"], "{received:?}");
+    for (span, bytes) in received.iter().zip([body.len(), body.len(), 1]) {
+        assert_eq!(span.fields["connection.id"], connection.id.to_string());
+        assert_eq!((&*span.fields["provider"], &*span.fields["bytes"]), ("mailjet", &*bytes.to_string()));
+    }
+    let (first, last) = (&received[0].fields["delivery.id"], &received[2].fields["delivery.id"]);
+    assert!(!received[1].fields.contains_key("delivery.id"), "nothing was kept");
+    let commits = of("webhook.commit");
+    let committed: Vec<_> = commits.iter().map(|span| (&*span.fields["deliveries"], span.deliveries.clone())).collect();
+    assert_eq!(committed, [("1", vec![first.clone()]), ("1", vec![last.clone()])]);
+    let read = of("webhook.apply > webhook.read");
+    let events: Vec<_> = read.iter().map(|span| (&span.fields["delivery.id"], span.fields.get("events"))).collect();
+    assert_eq!(events, [(first, Some(&"1".to_owned())), (last, None)], "the other cannot be read");
+    assert!(read.iter().all(|span| span.fields["deliveries"] == "2" && span.fields["provider"] == "mailjet"));
+    let kept: Vec<String> =
+        world.core.store.deliveries(tenant.id, "", 10).await.unwrap().iter().map(|one| one.id.to_string()).collect();
+    assert!(kept.contains(first) && kept.contains(last), "{kept:?}");
+    assert!(!format!("{seen:?}").contains("ada@"), "nobody is named");
+    served.end();
+    world.end().await;
 }
