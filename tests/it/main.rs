@@ -27,6 +27,7 @@ mod daemon;
 mod demo;
 mod desk;
 mod doctor;
+mod due;
 mod fold;
 mod found;
 mod gates;
