@@ -321,6 +321,7 @@ CREATE TABLE withdrawal (
     PRIMARY KEY (connection_id, mailbox_id)
 ) STRICT;
 CREATE INDEX withdrawal_due ON withdrawal (connection_id, phase, run_at);
+CREATE INDEX withdrawal_open ON withdrawal (connection_id, run_at, phase) WHERE phase <> 'done';
 CREATE INDEX withdrawal_waiting ON withdrawal (connection_id, requested_at) WHERE in_effect_at IS NULL;
 
 CREATE TABLE run (
@@ -452,7 +453,7 @@ CREATE TABLE job (
     started_at    INTEGER NOT NULL,
     PRIMARY KEY (connection_id, name)
 ) STRICT;
-CREATE INDEX job_open ON job (connection_id, state, next_at);
+CREATE INDEX job_running ON job (connection_id, next_at) WHERE state = 'running';
 
 -- Mailboxes that somebody else changed at the provider; looked at before anything is believed.
 CREATE TABLE touched (

@@ -28,6 +28,7 @@ mod daemon;
 mod demo;
 mod desk;
 mod doctor;
+mod due;
 mod fold;
 mod found;
 mod gates;
