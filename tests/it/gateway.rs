@@ -262,7 +262,6 @@ async fn connections_to_one_account_share_its_quotas_and_the_strictest_bind_all(
     assert!((1_900..=2_300).contains(&took), "{took} ms");
 }
 
-/// I1.
 #[tokio::test]
 async fn what_is_left_is_told_for_every_connection_to_an_account() {
     let server = Server::new(vec![ok("")]).await;
@@ -280,6 +279,7 @@ async fn what_is_left_is_told_for_every_connection_to_an_account() {
     assert_eq!(gateways.left(), all, "the strictest binds all, and all share what is spent");
 }
 
+/// I1.
 #[tokio::test]
 async fn a_short_wait_is_waited_unless_the_request_would_be_too_old_by_then() {
     let server = Server::new(vec![ok("")]).await;
