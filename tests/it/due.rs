@@ -121,7 +121,7 @@ impl Writer {
             ("job", job, format!("{connection}, {account}, 'j', {job}, 1")),
             ("holding", holding, {
                 let (held, until) = holding.split_once(", ").unwrap_or_default();
-                format!("{connection}, {mailbox}, {mailbox}, {held}, 1, {bytes}, {until}, 0, 0, 0")
+                format!("{connection}, {mailbox}, {mailbox}, {held}, 1, {bytes}, {bytes}, {bytes}, {until}, 0, 0, 0")
             }),
             ("ledger", call, {
                 let (op, outcome) = call.split_once(", ").unwrap_or_default();
@@ -171,7 +171,8 @@ async fn who_is_in_a_running_job_is_not_due(engine: Engine) {
     let (core, mut writer) = (&world.core, Writer { engine, tenant: tenant.id.0, text: String::new() });
     let (own, mailbox, bytes) = (writer.id(connection.id.0), writer.id(Uuid::from_u128(7)), writer.bytes());
     writer.row("walk", &format!("{own}, {mailbox}, NULL, 1, 30, 40"));
-    writer.row("holding", &format!("{own}, {mailbox}, {mailbox}, 'unknown', 1, {bytes}, 50, 0, 0, 0"));
+    writer
+        .row("holding", &format!("{own}, {mailbox}, {mailbox}, 'unknown', 1, {bytes}, {bytes}, {bytes}, 50, 0, 0, 0"));
     writer.row(
         "ledger",
         &format!(

@@ -140,7 +140,11 @@ async fn a_flood_of_unsubscriptions_is_applied_and_an_alarm(engine: Engine) {
     tin::deliver(&world, &connection, &json!([event(51)]).to_string()).await;
     assert_eq!(core.watch_floods().await.unwrap(), 1);
     assert_eq!(incidents(core, &tenant).await, ["unsubscribe_flood"]);
-    assert_eq!(core.store.lines_of(tenant.id, ada.id).await.unwrap().len(), 1 + 51, "the import and each of them is in the history");
+    assert_eq!(
+        core.store.lines_of(tenant.id, ada.id).await.unwrap().len(),
+        1 + 51,
+        "the import and each of them is in the history"
+    );
     world.clock.advance(10 * MINUTE);
     assert_eq!(core.watch_floods().await.unwrap(), 0, "it is over");
     world.end().await;
