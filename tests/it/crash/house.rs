@@ -283,11 +283,12 @@ pub async fn pause(milliseconds: u64) {
 /// Everything that the history holds.
 pub async fn facts(core: &Core, tenant: &Tenant, key: &TenantKey) -> Vec<Fact> {
     let mut facts = Vec::new();
+    let mut seen = Vec::new();
     let mut known = HashMap::new();
     let mut after = 0;
     loop {
         let lines = core.store.lines_after(tenant.id, after, 2_000).await.expect("lines");
-        let Some(last) = lines.last() else { return facts };
+        let Some(last) = lines.last() else { break };
         after = last.header.seq;
         for line in lines {
             let id = line.header.address;
@@ -300,10 +301,19 @@ pub async fn facts(core: &Core, tenant: &Tenant, key: &TenantKey) -> Vec<Fact> {
                 let person = core.store.person_key(tenant.id, key, id).await.expect("a key").expect("it is there");
                 let payload = core.store.payload(&line, &person).expect("a payload");
                 mark = payload["evidence"]["message_id"].as_str().map(str::to_owned);
+                if payload["evidence"]["found_by"] == "walk" {
+                    seen.push(Fact { address: known[&id].clone(), kind: line.header.kind, mark });
+                    continue;
+                }
             }
             facts.push(Fact { address: known[&id].clone(), kind: line.header.kind, mark });
         }
     }
+    // What a walk reads before the event about it is delivered again is in the history from both: two sources, not one
+    // word that counted twice. What only a walk claims must be true as well.
+    seen.retain(|one| !facts.iter().any(|fact| fact.address == one.address && fact.kind == one.kind));
+    facts.extend(seen);
+    facts
 }
 
 /// Writes a CSV file of records, one a person.
