@@ -5,13 +5,14 @@ use crate::served::{client, hook};
 use crate::world::{Database, Engine};
 use consentd::clock::{Clock, SystemClock};
 use consentd::config::Config;
+use consentd::domain::consent::Kind;
 use consentd::service::Core;
 use consentd::service::connection::NewConnection;
 use consentd::store::{ConnectionState, Tenant, TenantKey};
 use consentd_provider::HookMode;
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -310,9 +311,15 @@ pub async fn facts(core: &Core, tenant: &Tenant, key: &TenantKey) -> Vec<Fact> {
         }
     }
     // What a walk reads before the event about it is delivered again is in the history from both: two sources, not one
-    // word that counted twice. What only a walk claims must be true as well.
-    seen.retain(|one| !facts.iter().any(|fact| fact.address == one.address && fact.kind == one.kind));
-    facts.extend(seen);
+    // word that counted twice. A walk may say so once; what only a walk claims must be true as well.
+    let told: HashSet<(String, Kind)> = facts.iter().map(|fact| (fact.address.clone(), fact.kind)).collect();
+    let mut forgiven = HashSet::new();
+    for one in seen {
+        let name = (one.address.clone(), one.kind);
+        if !told.contains(&name) || !forgiven.insert(name) {
+            facts.push(one);
+        }
+    }
     facts
 }
 
